@@ -1,0 +1,94 @@
+# FlexiConnect. `make help` lists what there is; deploy/native/native.mk has the targets that run a stack.
+BUILD   ?= build
+CC      ?= cc
+VERSION := 0.1.0
+
+PACKAGES := json-c libpq libmongoc-1.0 librabbitmq libcurl libuv gmime-3.0 libcrypto
+WARNINGS := -Wall -Wextra -Wconversion -Wformat=2 -Wshadow -Wvla -Wimplicit-fallthrough -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wundef -Wwrite-strings -Werror=format-security \
+	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion
+HARDENING := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE \
+	-fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero
+HARDENING_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen -Wl,--as-needed
+OPTIMIZE ?= -O2 -g1
+# SAN=1 builds everything with ASan and UBSan, into a directory of its own.
+ifdef SAN
+BUILD    := build-san
+OPTIMIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+HARDENING := -fPIE
+HARDENING_LD := -pie -Wl,--as-needed
+endif
+# WERROR=1 (as in CI) makes every warning an error.
+ifdef WERROR
+WARNINGS += -Werror
+endif
+
+# Looked up only when something is compiled: a machine without the packages can still `make help`, `make up`.
+PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
+PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+CPPFLAGS_ALL = -D_GNU_SOURCE -DFLEXI_VERSION='"$(VERSION)"' -Ilib $(patsubst -I%,-isystem %,$(PACKAGE_CFLAGS)) $(CPPFLAGS)
+CFLAGS_ALL   = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(CFLAGS)
+LDLIBS_ALL   = -lfcgi $(PACKAGE_LIBS) -lgumbo -linih -lcrypt -lm $(LDLIBS)
+
+LIB_SOURCES := $(wildcard lib/*/*.c)
+LIB         := $(BUILD)/libflexiconnect.a
+HANDLERS    := $(patsubst handlers/%.c,$(BUILD)/handlers/%,$(wildcard handlers/*/*.c))
+PROGRAMS    := pool watch listener flexi
+pool_SOURCES     := $(wildcard spawn/pool*.c)
+watch_SOURCES    := $(wildcard spawn/watch*.c)
+listener_SOURCES := $(wildcard listener/queue/*.c)
+flexi_SOURCES    := $(wildcard cli/*.c)
+BINARIES    := $(foreach p,$(PROGRAMS),$(if $($(p)_SOURCES),$(BUILD)/bin/$(p)))
+UNIT_TESTS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
+PROBES      := $(patsubst tests/probes/%.c,$(BUILD)/probes/%,$(wildcard tests/probes/*.c))
+
+all: $(HANDLERS) $(BINARIES) ## build everything into build/
+.PHONY: all
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+include $(wildcard deploy/native/native.mk) $(wildcard tests/tests.mk)
+
+# One rule for every object: its flags are written beside it, so that a change of flags rebuilds.
+FLAGS = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDLIBS_ALL)
+$(BUILD)/flags: force
+	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' >$@
+.PHONY: force
+force:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
+	@rm -f $@; $(AR) rcs $@ $^
+
+LINK = @mkdir -p $(@D); echo "LINK $@"; $(CC) $(CFLAGS_ALL) $(HARDENING_LD) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS_ALL)
+
+$(BUILD)/handlers/%: $(BUILD)/obj/handlers/%.o $(LIB)
+	$(LINK)
+
+define program_rule
+$(BUILD)/bin/$(1): $($(1)_SOURCES:%.c=$(BUILD)/obj/%.o) $(LIB)
+	$$(LINK)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
+	$(LINK)
+$(BUILD)/tests/%: LDLIBS_ALL += -lcmocka
+
+# Programs that tests run against: plain libfcgi programs, not handlers of ours.
+$(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o
+	$(LINK)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+clean: ## remove what was built
+	rm -rf build build-san
+.PHONY: clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+([ a-z-]*):.*## ' Makefile $(wildcard deploy/native/native.mk tests/tests.mk) | sed -E 's/:.*## /\t/' | expand -t 26
+.PHONY: help

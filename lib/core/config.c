@@ -1,0 +1,232 @@
+/* config: the table of settings and the one place that reads the environment. */
+#include "core/config.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+
+enum kind { KIND_TEXT, KIND_NUMBER, KIND_CHOICE };
+
+enum { MAX_SETTING_FILE_BYTES = 64 * 1024 };
+
+struct variable {
+	const char *name;
+	enum kind kind;
+	const char *type;
+	const char *preset;
+	long least, most; /* of a number, both included */
+	size_t offset;
+	bool secret;
+	const char *about;
+};
+
+#define TEXT(NAME, member, type, preset, about) \
+	{ NAME, KIND_TEXT, type, preset, 0, 0, offsetof(struct config, member), false, about }
+#define SECRET(NAME, member, type, preset, about) \
+	{ NAME, KIND_TEXT, type, preset, 0, 0, offsetof(struct config, member), true, about }
+#define NUMBER(NAME, member, preset, least, most, about) \
+	{ NAME, KIND_NUMBER, "number", preset, least, most, offsetof(struct config, member), false, about }
+#define CHOICE(NAME, member, choices, preset, about) \
+	{ NAME, KIND_CHOICE, choices, preset, 0, 0, offsetof(struct config, member), false, about }
+
+/* A choice's value is the position of its word, as the enum beside the member counts. */
+static const struct variable variables[] = {
+	TEXT("RUN_DIR", run_dir, "path", "run", "Where a running stack keeps sockets and state"),
+	TEXT("HANDLERS_DIR", handlers_dir, "path", "run/handlers",
+	     "Where programs are dropped in: public/, internal/, queue/"),
+	TEXT("TEMPLATES_DIR", templates_dir, "path", "templates", "Mail templates"),
+	TEXT("MIGRATIONS_DIR", migrations_dir, "path", ".",
+	     "What holds sql/ and mongo-init/ for flexi migrate"),
+	TEXT("TRIGGERS_FILE", triggers_file, "path", "triggers.conf",
+	     "Which queue feeds which handler"),
+	TEXT("FDHOLDER_SOCKET", fdholder_socket, "path", "",
+	     "The holder that keeps listening sockets while a pool restarts; empty: none"),
+	TEXT("SEED", seed, "text", "",
+	     "Names a development seed that flexi migrate applies too: dev; empty: none"),
+	SECRET("DSN", dsn, "text", "host=127.0.0.1 user=postgres dbname=users",
+	       "PostgreSQL, as libpq's connection string or URI"),
+	SECRET("MONGO_URL", mongo_url, "URL", "mongodb://127.0.0.1:27017/", "MongoDB"),
+	SECRET("RABBITMQ_URL", rabbitmq_url, "URL", "amqp://guest:guest@127.0.0.1:5672/",
+	       "RabbitMQ; amqps:// for TLS, always verified"),
+	TEXT("INTERNAL_URL", internal_url, "URL", "unix:run/internal.sock",
+	     "The internal site: http://HOST:PORT, or unix:PATH of its socket"),
+	TEXT("QUEUE_URL", queue_url, "URL", "unix:run/queue.sock",
+	     "The queue site, in the same forms"),
+	TEXT("TLS_CA_FILE", tls_ca_file, "path", "/etc/ssl/certs/ca-certificates.crt",
+	     "Certificates that peers are verified against"),
+	TEXT("LOG_TRANSPORTS", log_transports, "list", "amqp,http",
+	     "Ways to the log, in the order in which they are tried"),
+	TEXT("MAIL_DOMAIN", mail_domain, "text", "localhost",
+	     "The name the mail client greets with, and of message ids"),
+	TEXT("MAIL_HOST", mail_host, "text", "127.0.0.1", "SMTP server"),
+	NUMBER("MAIL_PORT", mail_port, "1025", 1, 65535, "SMTP port"),
+	TEXT("MAIL_USERNAME", mail_username, "text", "", "SMTP user; empty: no authentication"),
+	SECRET("MAIL_PASSWORD", mail_password, "text", "", "SMTP password"),
+	CHOICE("MAIL_ENCRYPTION", mail_encryption, "none|tls|ssl", "none",
+	       "tls: STARTTLS, required; ssl: TLS from the first byte"),
+	TEXT("FROM_NAME", from_name, "text", "", "Display name of mails"),
+	TEXT("FROM_ADDRESS", from_address, "text", "no-reply@localhost",
+	     "Sender of mails that name none"),
+	CHOICE("LOG_LEVEL", log_level, "error|warning|info|debug", "info",
+	       "The least important lines that are logged"),
+	NUMBER("WORKERS", workers, "2", 1, 256, "Workers of a pool"),
+	NUMBER("DRAIN_TIMEOUT_MS", drain_timeout_ms, "30000", 0, 3600000,
+	       "How long a stopped worker may finish the request in hand, in milliseconds"),
+	NUMBER("REQUEST_TIMEOUT_MS", request_timeout_ms, "20000", 100, 600000,
+	       "How long a handler has for one request, in milliseconds"),
+	NUMBER("STORE_TIMEOUT_MS", store_timeout_ms, "3000", 100, 60000,
+	       "How long one call to PostgreSQL or MongoDB may take, in milliseconds"),
+	NUMBER("CONFIRM_TIMEOUT_MS", confirm_timeout_ms, "5000", 100, 60000,
+	       "How long RabbitMQ may take to confirm, in milliseconds"),
+	NUMBER("MAIL_TIMEOUT_MS", mail_timeout_ms, "10000", 100, 600000,
+	       "How long the mail server may take for one mail, in milliseconds"),
+	NUMBER("MAX_BATCH_BYTES", max_batch_bytes, "4194304", 4096, 8388608,
+	       "How large a batch from a queue to a handler may grow, in bytes"),
+};
+
+enum { VARIABLES = sizeof(variables) / sizeof(variables[0]) };
+
+static struct config values;
+
+static void **text_slot(const struct variable *v)
+{
+	return (void **)((char *)&values + v->offset);
+}
+
+static long *number_slot(const struct variable *v)
+{
+	return (long *)((char *)&values + v->offset);
+}
+
+/* The position of word among "a|b|c", or -1. */
+static long choice_position(const char *choices, const char *word)
+{
+	size_t n = strlen(word);
+	for (long position = 0; *choices; position++) {
+		size_t length = strcspn(choices, "|");
+		if (length == n && memcmp(choices, word, n) == 0)
+			return position;
+		choices += length + (choices[length] == '|');
+	}
+	return -1;
+}
+
+static enum error_code set(const struct variable *v, const char *value, struct error *e)
+{
+	if (v->kind == KIND_TEXT) {
+		char *copy = strdup(value);
+		if (!copy)
+			return error_set(e, ERROR_INTERNAL, "out of memory");
+		*text_slot(v) = copy;
+		return ERROR_NONE;
+	}
+	if (v->kind == KIND_CHOICE) {
+		long position = choice_position(v->type, value);
+		if (position < 0)
+			return error_set(e, ERROR_CONFIG, "%s: must be one of %s", v->name, v->type);
+		*number_slot(v) = position;
+		return ERROR_NONE;
+	}
+	errno = 0;
+	char *end;
+	long number = strtol(value, &end, 10);
+	if (errno || *end || end == value || number < v->least || number > v->most)
+		return error_set(e, ERROR_CONFIG, "%s: must be a number from %ld to %ld", v->name,
+				 v->least, v->most);
+	*number_slot(v) = number;
+	return ERROR_NONE;
+}
+
+/* Reads the file that NAME_FILE names; on success the caller frees *out. */
+static enum error_code read_file(const char *name, const char *path, char **out, struct error *e)
+{
+	CLEANUP(buffer_finish) struct buffer b = { 0 };
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return error_set(e, ERROR_CONFIG, "%s_FILE: %s: %s", name, path, strerror(errno));
+	char *room = buffer_room(&b, MAX_SETTING_FILE_BYTES + 1);
+	size_t n = room ? fread(room, 1, MAX_SETTING_FILE_BYTES + 1, f) : 0;
+	int failed = ferror(f);
+	fclose(f);
+	if (!room)
+		return error_set(e, ERROR_INTERNAL, "out of memory");
+	if (failed || n > MAX_SETTING_FILE_BYTES || memchr(room, '\0', n))
+		return error_set(e, ERROR_CONFIG, "%s_FILE: %s: not a text of at most %d bytes", name,
+				 path, MAX_SETTING_FILE_BYTES);
+	if (n > 0 && room[n - 1] == '\n')
+		n--;
+	buffer_grew(&b, n);
+	*out = buffer_take(&b, NULL);
+	return *out ? ERROR_NONE : error_set(e, ERROR_INTERNAL, "out of memory");
+}
+
+static enum error_code load(const struct variable *v, struct error *e)
+{
+	char file_name[64];
+	snprintf(file_name, sizeof(file_name), "%s_FILE", v->name);
+	const char *value = getenv(v->name);
+	const char *path = getenv(file_name);
+	if (value && *value && path && *path)
+		return error_set(e, ERROR_CONFIG, "%s and %s_FILE: only one may be set", v->name,
+				 v->name);
+	if (!path || !*path)
+		return set(v, value && *value ? value : v->preset, e);
+	char *contents = NULL;
+	enum error_code code = read_file(v->name, path, &contents, e);
+	if (code == ERROR_NONE)
+		code = set(v, *contents ? contents : v->preset, e);
+	free(contents);
+	return code;
+}
+
+enum error_code config_load(struct error *e)
+{
+	for (size_t i = 0; i < VARIABLES; i++) {
+		enum error_code code = load(&variables[i], e);
+		if (code)
+			return code;
+	}
+	return ERROR_NONE;
+}
+
+const struct config *config(void)
+{
+	if (!values.run_dir) {
+		for (size_t i = 0; i < VARIABLES; i++)
+			set(&variables[i], variables[i].preset, NULL);
+	}
+	return &values;
+}
+
+bool config_variable(size_t i, struct config_variable *row)
+{
+	if (i >= VARIABLES)
+		return false;
+	const struct variable *v = &variables[i];
+	*row = (struct config_variable){ v->name, v->type, v->preset, v->about, v->secret };
+	return true;
+}
+
+void config_value(size_t i, char *out, size_t size)
+{
+	const struct variable *v = &variables[i];
+	const char *text = "";
+	config();
+	if (v->kind == KIND_NUMBER) {
+		snprintf(out, size, "%ld", *number_slot(v));
+		return;
+	}
+	if (v->kind == KIND_TEXT) {
+		text = *text_slot(v);
+		snprintf(out, size, "%s", v->secret && *text ? "(set)" : text);
+		return;
+	}
+	const char *word = v->type;
+	for (long skip = *number_slot(v); skip > 0; skip--)
+		word += strcspn(word, "|") + 1;
+	snprintf(out, size, "%.*s", (int)strcspn(word, "|"), word);
+}

@@ -1,0 +1,38 @@
+/*
+ * reply: what a handler answers, built whole before a byte of it leaves.
+ *
+ * The functions return a reply by value; returning it from the handler's
+ * function hands over what it holds. They never fail: when memory is short the
+ * reply is a 500 without data.
+ */
+#ifndef FLEXI_HANDLER_REPLY_H
+#define FLEXI_HANDLER_REPLY_H
+
+#include "core/error.h"
+#include "wire/json.h"
+
+enum { REPLY_MESSAGE_BYTES = 1024 };
+
+struct reply {
+	int status;
+	bool error;                         /* the envelope's "error" */
+	char message[REPLY_MESSAGE_BYTES];  /* the envelope's "message", cut if longer */
+	struct json_object *data;           /* the envelope's "data", or NULL */
+	struct json_object *body;           /* instead of the envelope, if not NULL */
+	const char *allow;                  /* for a 405: what would be taken */
+};
+
+/* {"error":false,"message":"…"} */
+struct reply reply_ok(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* {"error":false,"message":"…","data":…}; takes data over. */
+struct reply reply_data(int status, struct json_object *data, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* {"error":true,"message":"…","handler":"…","request_id":"…"} with the error's status. */
+struct reply reply_error(const struct error *e);
+
+/* A JSON value of the handler's own, without the envelope; takes body over. */
+struct reply reply_json(int status, struct json_object *body);
+
+#endif
