@@ -45,7 +45,7 @@ const indented = (value) => JSON.stringify(value, null, 2);
 
 // Replies are other people's text: they become text nodes and never HTML.
 function addLine(text, isError) {
-	const line = document.createElement("p");
+	const line = document.createElement("div");
 	line.className = isError ? "error" : "reply";
 	line.textContent = text;
 	line.dataset.time = new Date().toLocaleTimeString();
