@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/limits.h"
+#include "core/utf8.h"
 
 enum { LINE_BYTES = 8192, VALUE_BYTES = 1536, TRACE_BYTES = 64 };
 
@@ -37,47 +38,22 @@ static void add(struct line *l, const char *bytes, size_t n)
 	l->size += n;
 }
 
-/* The length of the valid UTF-8 character at s, 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const struct {
-		unsigned char mask, lead;
-		size_t length;
-		unsigned first;
-	} forms[] = { { 0xE0, 0xC0, 2, 0x80 }, { 0xF0, 0xE0, 3, 0x800 }, { 0xF8, 0xF0, 4, 0x10000 } };
-	if (s[0] < 0x80)
-		return 1;
-	for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
-		if ((s[0] & forms[f].mask) != forms[f].lead)
-			continue;
-		unsigned code = s[0] & (unsigned char)~forms[f].mask;
-		for (size_t i = 1; i < forms[f].length; i++) {
-			if ((s[i] & 0xC0) != 0x80)
-				return 0;
-			code = code << 6 | (s[i] & 0x3FU);
-		}
-		bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-		return code < forms[f].first || surrogate || code > 0x10FFFF ? 0 : forms[f].length;
-	}
-	return 0;
-}
-
 static void add_string(struct line *l, const char *text)
 {
 	add(l, "\"", 1);
-	const unsigned char *stop = (const unsigned char *)text + strnlen(text, VALUE_BYTES);
-	for (const unsigned char *s = (const unsigned char *)text; s < stop;) {
-		size_t n = utf8_length(s);
-		if (n == 0 || *s < 0x20 || *s == 0x7F) {
+	const char *stop = text + strnlen(text, VALUE_BYTES);
+	for (const char *s = text; s < stop;) {
+		size_t n = utf8_length(s, (size_t)(stop - s));
+		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7F) {
 			char escape[sizeof("\\u00ff")];
-			snprintf(escape, sizeof(escape), "\\u%04x", *s);
+			snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char)*s);
 			add(l, escape, sizeof(escape) - 1);
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {
-			char escape[2] = { '\\', (char)*s };
+			char escape[2] = { '\\', *s };
 			add(l, escape, sizeof(escape));
 		} else {
-			add(l, (const char *)s, n);
+			add(l, s, n);
 		}
 		s += n;
 	}

@@ -3,8 +3,7 @@
  *
  * s points to n bytes and is followed by a NUL that is not counted, unless a
  * function says otherwise; whoever owns the bytes decides how long s is valid.
- * Text that has passed wire/json is valid UTF-8 without NUL and control
- * characters other than tab and newlines.
+ * Text that has passed wire/json is well-formed UTF-8 without NUL.
  */
 #ifndef FLEXI_CORE_TEXT_H
 #define FLEXI_CORE_TEXT_H

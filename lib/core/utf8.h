@@ -1,0 +1,17 @@
+/*
+ * utf8: the well-formed byte sequences of Unicode 15, table 3-7 (RFC 3629).
+ */
+#ifndef FLEXI_CORE_UTF8_H
+#define FLEXI_CORE_UTF8_H
+
+#include <stdbool.h>
+
+#include "core/text.h"
+
+/* The length of the well-formed character at s, which has n bytes; 0 if there is none. */
+size_t utf8_length(const char *s, size_t n);
+
+/* Whether all of it is well formed. */
+bool utf8_is_valid(struct text text);
+
+#endif
