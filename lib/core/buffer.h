@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/cleanup.h"
 #include "core/text.h"
 
 struct buffer {
@@ -23,8 +24,7 @@ struct buffer {
 void buffer_append(struct buffer *b, const void *bytes, size_t n);
 void buffer_append_text(struct buffer *b, struct text t);
 void buffer_append_string(struct buffer *b, const char *s);
-void buffer_printf(struct buffer *b, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makes room for n more bytes and returns where they go, or NULL; buffer_grew counts them in. */
 char *buffer_room(struct buffer *b, size_t n);
@@ -40,8 +40,5 @@ void buffer_clear(struct buffer *b);
 char *buffer_take(struct buffer *b, size_t *size);
 
 void buffer_finish(struct buffer *b);
-
-/* For variables that clean up after themselves: `CLEANUP(buffer_finish) struct buffer b = { 0 };` */
-#define CLEANUP(function) __attribute__((cleanup(function)))
 
 #endif

@@ -24,14 +24,24 @@ struct variable {
 	const char *about;
 };
 
-#define TEXT(NAME, member, type, preset, about) \
-	{ NAME, KIND_TEXT, type, preset, 0, 0, offsetof(struct config, member), false, about }
-#define SECRET(NAME, member, type, preset, about) \
-	{ NAME, KIND_TEXT, type, preset, 0, 0, offsetof(struct config, member), true, about }
-#define NUMBER(NAME, member, preset, least, most, about) \
-	{ NAME, KIND_NUMBER, "number", preset, least, most, offsetof(struct config, member), false, about }
-#define CHOICE(NAME, member, choices, preset, about) \
-	{ NAME, KIND_CHOICE, choices, preset, 0, 0, offsetof(struct config, member), false, about }
+#define TEXT(NAME, member, type, preset, about)                                                    \
+	{                                                                                          \
+		NAME, KIND_TEXT, type, preset, 0, 0, offsetof(struct config, member), false, about \
+	}
+#define SECRET(NAME, member, type, preset, about)                                                  \
+	{                                                                                          \
+		NAME, KIND_TEXT, type, preset, 0, 0, offsetof(struct config, member), true, about  \
+	}
+#define NUMBER(NAME, member, preset, least, most, about)                                           \
+	{                                                                                          \
+		NAME, KIND_NUMBER, "number", preset, least, most, offsetof(struct config, member), \
+			false, about                                                               \
+	}
+#define CHOICE(NAME, member, choices, preset, about)                                               \
+	{                                                                                          \
+		NAME, KIND_CHOICE, choices, preset, 0, 0, offsetof(struct config, member), false,  \
+			about                                                                      \
+	}
 
 /* A choice's value is the position of its word, as the enum beside the member counts. */
 static const struct variable variables[] = {
@@ -127,7 +137,8 @@ static enum error_code set(const struct variable *v, const char *value, struct e
 	if (v->kind == KIND_CHOICE) {
 		long position = choice_position(v->type, value);
 		if (position < 0)
-			return error_set(e, ERROR_CONFIG, "%s: must be one of %s", v->name, v->type);
+			return error_set(e, ERROR_CONFIG, "%s: must be one of %s", v->name,
+					 v->type);
 		*number_slot(v) = position;
 		return ERROR_NONE;
 	}
@@ -155,8 +166,8 @@ static enum error_code read_file(const char *name, const char *path, char **out,
 	if (!room)
 		return error_set(e, ERROR_INTERNAL, "out of memory");
 	if (failed || n > MAX_SETTING_FILE_BYTES || memchr(room, '\0', n))
-		return error_set(e, ERROR_CONFIG, "%s_FILE: %s: not a text of at most %d bytes", name,
-				 path, MAX_SETTING_FILE_BYTES);
+		return error_set(e, ERROR_CONFIG, "%s_FILE: %s: not a text of at most %d bytes",
+				 name, path, MAX_SETTING_FILE_BYTES);
 	if (n > 0 && room[n - 1] == '\n')
 		n--;
 	buffer_grew(&b, n);

@@ -40,7 +40,7 @@ struct config {
 	const char *from_address;
 	long mail_port;
 	long mail_encryption; /* enum mail_encryption */
-	long log_level;       /* enum log_level */
+	long log_level;	      /* enum log_level */
 	long workers;
 	long drain_timeout_ms;
 	long request_timeout_ms;
@@ -66,7 +66,7 @@ struct config_variable {
 	const char *type;   /* "text", "path", "URL", "number", "a|b|c" */
 	const char *preset; /* the default as it would be written */
 	const char *about;
-	bool secret;        /* never print its value */
+	bool secret; /* never print its value */
 };
 
 /* The table's row i, or false past its end. */

@@ -18,17 +18,17 @@ enum error_code {
 	ERROR_BAD_INPUT,     /* malformed, or of the wrong type */
 	ERROR_CREDENTIALS,   /* who is asking cannot be believed */
 	ERROR_NOT_FOUND,     /* what was asked for does not exist */
-	ERROR_METHOD,        /* the handler does not take this HTTP method */
-	ERROR_BODY_CUT,      /* the body did not come, or not whole */
-	ERROR_CONFLICT,      /* the id or key is in use for other content */
+	ERROR_METHOD,	     /* the handler does not take this HTTP method */
+	ERROR_BODY_CUT,	     /* the body did not come, or not whole */
+	ERROR_CONFLICT,	     /* the id or key is in use for other content */
 	ERROR_TOO_LARGE,     /* over a limit that the sentence names */
 	ERROR_UNPROCESSABLE, /* well formed, but the value cannot be (an address) */
-	ERROR_INTERNAL,      /* our own fault, or memory is short */
+	ERROR_INTERNAL,	     /* our own fault, or memory is short */
 	ERROR_PEER_ANSWER,   /* a peer answered what it should not */
 	ERROR_PEER_DOWN,     /* a peer cannot be reached; nothing was done */
 	ERROR_PEER_FULL,     /* a peer takes nothing more now; nothing was done */
 	ERROR_PEER_TIMEOUT,  /* a peer did not answer in time; whether it acted is not known */
-	ERROR_CONFIG,        /* a setting is wrong; the sentence names the variable or line */
+	ERROR_CONFIG,	     /* a setting is wrong; the sentence names the variable or line */
 	ERROR_CODES
 };
 

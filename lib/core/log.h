@@ -24,19 +24,31 @@ struct log_field {
 	int64_t number;
 };
 
-#define LOG_TEXT(k, v)   { .key = (k), .text = (v) ? (v) : "" }
-#define LOG_INT(k, v)    { .key = (k), .number = (int64_t)(v) }
-#define LOG_ERRNO(e)     { .key = "reason", .text = strerror(e) }
-#define LOG_REASON(e)    { .key = "reason", .text = (e)->text }
+#define LOG_TEXT(k, v)                                                                             \
+	{                                                                                          \
+		.key = (k), .text = (v) ? (v) : ""                                                 \
+	}
+#define LOG_INT(k, v)                                                                              \
+	{                                                                                          \
+		.key = (k), .number = (int64_t)(v)                                                 \
+	}
+#define LOG_ERRNO(e)                                                                               \
+	{                                                                                          \
+		.key = "reason", .text = strerror(e)                                               \
+	}
+#define LOG_REASON(e)                                                                              \
+	{                                                                                          \
+		.key = "reason", .text = (e)->text                                                 \
+	}
 
-#define log_at(level, message, ...)                                                     \
-	log_write((level), (message), (const struct log_field[]){ { 0 }, ##__VA_ARGS__ }, \
-		  sizeof((const struct log_field[]){ { 0 }, ##__VA_ARGS__ }) /            \
+#define log_at(level, message, ...)                                                                \
+	log_write((level), (message), (const struct log_field[]){ { 0 }, ##__VA_ARGS__ },          \
+		  sizeof((const struct log_field[]){ { 0 }, ##__VA_ARGS__ }) /                     \
 			  sizeof(struct log_field))
-#define log_error(message, ...)   log_at(LOG_LEVEL_ERROR, message, ##__VA_ARGS__)
+#define log_error(message, ...)	  log_at(LOG_LEVEL_ERROR, message, ##__VA_ARGS__)
 #define log_warning(message, ...) log_at(LOG_LEVEL_WARNING, message, ##__VA_ARGS__)
-#define log_info(message, ...)    log_at(LOG_LEVEL_INFO, message, ##__VA_ARGS__)
-#define log_debug(message, ...)   log_at(LOG_LEVEL_DEBUG, message, ##__VA_ARGS__)
+#define log_info(message, ...)	  log_at(LOG_LEVEL_INFO, message, ##__VA_ARGS__)
+#define log_debug(message, ...)	  log_at(LOG_LEVEL_DEBUG, message, ##__VA_ARGS__)
 
 /* Names the program in every line, and drops lines above level. program must stay valid. */
 void log_init(const char *program, enum log_level level);

@@ -41,7 +41,8 @@ void entry_id_new(char id[ENTRY_ID_BYTES])
 	if (maker.pid != getpid()) {
 		unsigned char seed[8];
 		size_t n = 0;
-		while (n < sizeof(seed)) { /* below 256 bytes it fails only when interrupted early at boot */
+		while (n < sizeof(seed)) { /* below 256 bytes it fails only when interrupted early
+					      at boot */
 			ssize_t got = getrandom(seed + n, sizeof(seed) - n, 0);
 			n += got > 0 ? (size_t)got : 0;
 		}
@@ -52,12 +53,18 @@ void entry_id_new(char id[ENTRY_ID_BYTES])
 	uint32_t seconds = (uint32_t)(clock_wall_ms() / 1000);
 	uint32_t count = maker.counter++;
 	unsigned char bytes[ID_BYTES] = {
-		(unsigned char)(seconds >> 24), (unsigned char)(seconds >> 16),
-		(unsigned char)(seconds >> 8),	(unsigned char)seconds,
-		maker.random[0],		maker.random[1],
-		maker.random[2],		maker.random[3],
-		maker.random[4],		(unsigned char)(count >> 16),
-		(unsigned char)(count >> 8),	(unsigned char)count,
+		(unsigned char)(seconds >> 24),
+		(unsigned char)(seconds >> 16),
+		(unsigned char)(seconds >> 8),
+		(unsigned char)seconds,
+		maker.random[0],
+		maker.random[1],
+		maker.random[2],
+		maker.random[3],
+		maker.random[4],
+		(unsigned char)(count >> 16),
+		(unsigned char)(count >> 8),
+		(unsigned char)count,
 	};
 	write_hex(bytes, id);
 }
@@ -155,8 +162,8 @@ static enum error_code read_members(struct json_object *object, const char *wher
 	return ERROR_NONE;
 }
 
-enum error_code entry_from_json(struct json_object *object, const char *where,
-				struct entry *entry, struct error *e)
+enum error_code entry_from_json(struct json_object *object, const char *where, struct entry *entry,
+				struct error *e)
 {
 	*entry = (struct entry){ .level = ENTRY_INFO, .accepted_ms = clock_wall_ms() };
 	return read_members(object, where, entry, e);

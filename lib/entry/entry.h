@@ -55,8 +55,8 @@ bool entry_level_from_routing_key(struct text key, enum entry_level *level);
  * its path in the sentence of an error. A missing id is made new, a missing
  * level is INFO; accepted_ms is now. name and data are borrowed from object.
  */
-enum error_code entry_from_json(struct json_object *object, const char *where,
-				struct entry *entry, struct error *e);
+enum error_code entry_from_json(struct json_object *object, const char *where, struct entry *entry,
+				struct error *e);
 
 /*
  * As above, from another part of this system, which may say when it accepted

@@ -24,6 +24,7 @@
 #ifndef FLEXI_HANDLER_HANDLER_H
 #define FLEXI_HANDLER_HANDLER_H
 
+#include "core/cleanup.h"
 #include "handler/item.h"
 #include "handler/reply.h"
 #include "handler/request.h"

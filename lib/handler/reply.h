@@ -15,11 +15,11 @@ enum { REPLY_MESSAGE_BYTES = 1024 };
 
 struct reply {
 	int status;
-	bool error;                         /* the envelope's "error" */
-	char message[REPLY_MESSAGE_BYTES];  /* the envelope's "message", cut if longer */
-	struct json_object *data;           /* the envelope's "data", or NULL */
-	struct json_object *body;           /* instead of the envelope, if not NULL */
-	const char *allow;                  /* for a 405: what would be taken */
+	bool error;			   /* the envelope's "error" */
+	char message[REPLY_MESSAGE_BYTES]; /* the envelope's "message", cut if longer */
+	struct json_object *data;	   /* the envelope's "data", or NULL */
+	struct json_object *failures;	   /* the envelope's "failures", or NULL */
+	const char *allow;		   /* for a 405: what would be taken */
 };
 
 /* {"error":false,"message":"…"} */
@@ -32,7 +32,10 @@ struct reply reply_data(int status, struct json_object *data, const char *format
 /* {"error":true,"message":"…","handler":"…","request_id":"…"} with the error's status. */
 struct reply reply_error(const struct error *e);
 
-/* A JSON value of the handler's own, without the envelope; takes body over. */
-struct reply reply_json(int status, struct json_object *body);
+/*
+ * Adds what failed of several to a reply; takes failures over. NULL: memory
+ * was short, and the reply becomes a 500.
+ */
+struct reply reply_failures(struct reply r, struct json_object *failures);
 
 #endif

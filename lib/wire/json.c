@@ -1,9 +1,9 @@
 /* json: json-c behind a stricter gate. */
 #include "wire/json.h"
 
-#include <limits.h>
 #include <json-c/json_tokener.h>
 #include <json-c/linkhash.h>
+#include <limits.h>
 
 #include "core/limits.h"
 #include "wire/json_scan.h"
@@ -17,8 +17,8 @@ static size_t count_members(struct json_object *value)
 			count += count_members(json_object_array_get_idx(value, i));
 	} else if (json_object_is_type(value, json_type_object)) {
 		struct lh_entry *member;
-		lh_foreach(json_object_get_object(value), member)
-			count += 1 + count_members((struct json_object *)lh_entry_v(member));
+		lh_foreach(json_object_get_object(value), member) count +=
+			1 + count_members((struct json_object *)lh_entry_v(member));
 	}
 	return count;
 }

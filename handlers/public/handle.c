@@ -1,0 +1,96 @@
+/* handle: takes an action and passes it on: auth, log, mail. */
+#include "call/call.h"
+#include "handler/handler.h"
+#include "transport/transport.h"
+
+/* Posts what the action needs to an internal handler; fills *envelope with what it answered. */
+static enum error_code ask(struct request *rq, const char *path, struct json_object *what,
+			   struct json_object **envelope, struct error *e)
+{
+	struct call_answer answer = { 0 };
+	enum error_code code =
+		call_internal(path, json_write(what), request_deadline(rq), &answer, e);
+	if (!code)
+		code = json_parse((struct text){ answer.body, answer.size }, "the answer", envelope,
+				  e);
+	call_answer_finish(&answer);
+	return code;
+}
+
+static struct reply authenticate(struct request *rq, struct json_object *body)
+{
+	struct error e;
+	struct json_object *auth = NULL;
+	struct json_object *user = NULL;
+	struct text text;
+	CLEANUP(json_put) struct json_object *envelope = NULL;
+	if (json_member(body, "", "auth", &auth, &e) ||
+	    json_string(auth, "auth", "email", JSON_REQUIRED, &text, &e) ||
+	    json_string(auth, "auth", "password", JSON_REQUIRED, &text, &e) ||
+	    ask(rq, "/authenticate", auth, &envelope, &e) ||
+	    json_member(envelope, "", "data", &user, &e))
+		return reply_error(&e);
+	return reply_data(202, json_object_get(user), "Authenticated");
+}
+
+static struct reply write_log(struct request *rq, struct json_object *body)
+{
+	struct error e;
+	struct json_object *log = NULL;
+	struct entry entry;
+	struct text only = { 0 };
+	const struct transport *used = NULL;
+	if (json_member(body, "", "log", &log, &e) || entry_from_json(log, "log", &entry, &e) ||
+	    json_string(body, "", "transport", JSON_OPTIONAL, &only, &e) ||
+	    transport_send(only, &entry, request_deadline(rq), &used, &e) != OUTCOME_STORED)
+		return reply_error(&e);
+	struct json_object *data = json_object_new_object();
+	json_add_text(data, "id", text_of(entry.id));
+	return reply_data(202, data, "%s", used->answer);
+}
+
+static struct reply send_mail(struct request *rq, struct json_object *body)
+{
+	struct error e;
+	struct json_object *mail = NULL;
+	struct text from, to, subject, message;
+	CLEANUP(json_put) struct json_object *envelope = NULL;
+	if (json_member(body, "", "mail", &mail, &e) ||
+	    json_string(mail, "mail", "from", JSON_OPTIONAL, &from, &e) ||
+	    json_string(mail, "mail", "to", JSON_REQUIRED, &to, &e) ||
+	    json_string(mail, "mail", "subject", JSON_REQUIRED, &subject, &e) ||
+	    json_string(mail, "mail", "message", JSON_REQUIRED, &message, &e) ||
+	    ask(rq, "/send", mail, &envelope, &e))
+		return reply_error(&e);
+	return reply_ok(202, "Message sent to %s", to.s);
+}
+
+static const struct {
+	const char *name;
+	struct reply (*run)(struct request *rq, struct json_object *body);
+} actions[] = {
+	{ "auth", authenticate },
+	{ "log", write_log },
+	{ "mail", send_mail },
+};
+
+static struct reply handle(struct request *rq)
+{
+	struct error e;
+	struct json_object *body = NULL;
+	struct text action;
+	if (request_json_object(rq, &body, &e) ||
+	    json_string(body, "", "action", JSON_REQUIRED, &action, &e))
+		return reply_error(&e);
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (text_equal(action, text_of(actions[i].name)))
+			return actions[i].run(rq, body);
+	}
+	error_set(&e, ERROR_BAD_INPUT, "unknown action");
+	return reply_error(&e);
+}
+
+int main(void)
+{
+	return handler_run(&(struct handler){ .methods = METHOD_POST, .call = handle });
+}
