@@ -1,0 +1,31 @@
+# The native stack: make up and its companions. Settings are given as variables: make up HTTP_PORT=8090.
+
+STACK := deploy/native/stack
+
+.PHONY: up up-build start down stop restart status logs wipe env deps
+
+up up-build start: deps ## install what is missing, build, start everything
+	@$(MAKE) --no-print-directory all
+	@$(STACK) up
+
+deps: ## install Debian packages and build Caddy, the embedded store and Mailpit, where missing
+	@deploy/native/deps
+	@deploy/native/tools
+
+down stop: ## stop everything; the data stay
+	@$(STACK) down
+
+restart: ## stop and start, with what is built
+	@$(STACK) restart
+
+status: ## what runs, since when, what is unwell
+	@$(STACK) status
+
+logs: ## follow the logs; of one part or handler with NAME=broker
+	@$(STACK) logs $(NAME)
+
+wipe: ## delete the stack's data and handlers (asks first; YES=1 does not)
+	@$(STACK) wipe
+
+env: ## the running stack's settings as shell assignments
+	@$(STACK) env
