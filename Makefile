@@ -26,7 +26,7 @@ endif
 # Looked up only when something is compiled: a machine without the packages can still `make help`, `make up`.
 PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES))
-CPPFLAGS_ALL = -D_GNU_SOURCE -DFLEXI_VERSION='"$(VERSION)"' -Ilib $(patsubst -I%,-isystem %,$(PACKAGE_CFLAGS)) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -DFLEXI_VERSION='"$(VERSION)"' -Ilib -Itests/unit $(patsubst -I%,-isystem %,$(PACKAGE_CFLAGS)) $(CPPFLAGS)
 CFLAGS_ALL   = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(CFLAGS)
 LDLIBS_ALL   = -lfcgi $(PACKAGE_LIBS) -lgumbo -linih -lcrypt -lm $(LDLIBS)
 
