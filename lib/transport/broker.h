@@ -17,15 +17,31 @@
 #define FLEXI_TRANSPORT_BROKER_H
 
 #include <stdint.h>
+#include <sys/time.h>
 
-#include <rabbitmq-c/amqp.h>
+#include <amqp.h>
 
 #include "core/error.h"
 #include "transport/triggers.h"
 
 #define BROKER_EXCHANGE "logs_topic"
 
-enum { BROKER_HEARTBEAT_S = 10, BROKER_CHANNEL = 1 };
+enum {
+	BROKER_HEARTBEAT_S = 10,
+	BROKER_CHANNEL = 1,
+
+	/*
+	 * The library sends without a deadline. Linux says that a socket can be
+	 * written to while a third of its send buffer is free: with these two
+	 * sizes a frame fits whole then, and sending it does not wait. So
+	 * whoever sends calls broker_wait_writable before each frame.
+	 */
+	BROKER_FRAME_BYTES = 32 * 1024,
+	BROKER_SEND_BUFFER_BYTES = 192 * 1024,
+
+	/* QUEUE.retry.N and its NUL. */
+	BROKER_QUEUE_NAME_BYTES = MAX_QUEUE_NAME_BYTES + sizeof(".retry.2147483647"),
+};
 
 /*
  * Connects to RABBITMQ_URL, logs in and opens BROKER_CHANNEL, all before the
@@ -40,9 +56,9 @@ enum error_code broker_connect(const char *name, int64_t deadline_ms,
 void broker_disconnect(amqp_connection_state_t *connection);
 
 /*
- * Declares exchange, queues and bindings of all triggers. ERROR_CONFIG if an
- * existing queue disagrees; the sentence names it. After an error the channel
- * is closed: disconnect.
+ * Declares exchange, queues and bindings of all triggers, all within one RPC
+ * timeout of the connection. ERROR_CONFIG if an existing queue disagrees; the
+ * sentence names it. After an error the channel is closed: disconnect.
  */
 enum error_code broker_declare(amqp_connection_state_t connection,
 			       const struct triggers *triggers, struct error *e);
@@ -50,7 +66,22 @@ enum error_code broker_declare(amqp_connection_state_t connection,
 /* Reads TRIGGERS_FILE, connects, declares and disconnects: for flexi migrate. */
 enum error_code broker_migrate(struct error *e);
 
+/* The names of a queue's helpers. */
+void broker_retry_queue(const char *queue, int delay_ms, char name[BROKER_QUEUE_NAME_BYTES]);
+void broker_dead_queue(const char *queue, char name[BROKER_QUEUE_NAME_BYTES]);
+
 /* Turns an RPC reply into an error that says what was done ("declare queue logs"). */
 enum error_code broker_check(amqp_rpc_reply_t reply, const char *what, struct error *e);
+
+/* The same for a status of the library, and for a channel.close or connection.close that came. */
+enum error_code broker_status(int status, const char *what, struct error *e);
+enum error_code broker_closed(const amqp_method_t *method, const char *what, struct error *e);
+
+/* Waits until a frame can be sent without waiting; see BROKER_FRAME_BYTES. */
+enum error_code broker_wait_writable(amqp_connection_state_t connection, int64_t deadline_ms,
+				     const char *what, struct error *e);
+
+/* What is left until a monotonic deadline, as the library takes it. */
+struct timeval broker_time_left(int64_t deadline_ms);
 
 #endif
