@@ -9,7 +9,7 @@
  *	               to QUEUE.dead, overflow reject-publish, delivery limit 100
  *	QUEUE.retry.N  quorum, one for each backoff step, N its milliseconds:
  *	               messages wait out x-message-ttl and go back to QUEUE
- *	QUEUE.dead     quorum, delivery limit -1, declared first
+ *	QUEUE.dead     quorum, no delivery limit that is ever reached, declared first
  *
  * A connection belongs to one thread.
  */

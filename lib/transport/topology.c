@@ -7,8 +7,14 @@
 #include "transport/broker.h"
 
 enum {
-	DELIVERY_LIMIT = 100,	  /* crashes and restarts of whoever holds a message */
-	DELIVERY_LIMIT_NONE = -1, /* a message that is looked at often must not vanish */
+	/* Crashes and restarts of whoever holds a message. */
+	DELIVERY_LIMIT = 100,
+	/*
+	 * A dead letter that is looked at often must not vanish. RabbitMQ 4 has
+	 * a limit of 20 unless told otherwise and takes -1 for none, but 3.x
+	 * takes -1 for a limit, and drops a message at its first return.
+	 */
+	DELIVERY_LIMIT_DEAD = 1000 * 1000 * 1000,
 	MAX_ARGUMENTS = 8,
 	MIGRATE_CONNECT_TIMEOUT_MS = 10000,
 	MIGRATE_DECLARE_TIMEOUT_MS = 60000,
@@ -89,7 +95,7 @@ static enum error_code declare_dead(struct work *w, const struct trigger *t)
 	char name[BROKER_QUEUE_NAME_BYTES];
 	struct arguments a = { 0 };
 	broker_dead_queue(t->queue, name);
-	add_number(&a, "x-delivery-limit", DELIVERY_LIMIT_NONE);
+	add_number(&a, "x-delivery-limit", DELIVERY_LIMIT_DEAD);
 	return declare_queue(w, name, &a);
 }
 
