@@ -18,8 +18,8 @@ struct mail {
 	struct text from_name; /* empty: FROM_NAME */
 	struct text to;
 	struct text subject;
-	struct text message;   /* what the templates call {{message}} */
-	struct text id;        /* makes the Message-ID; the same for every try of one mail */
+	struct text message; /* what the templates call {{message}} */
+	struct text id;	     /* makes the Message-ID; the same for every try of one mail */
 };
 
 /* Reads {"from","to","subject","message"}; from may be missing. Borrows from object. */

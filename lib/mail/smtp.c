@@ -1,0 +1,346 @@
+/* smtp: one mail over one kept connection, and what the server's replies mean. */
+#include "mail/smtp.h"
+
+#include <curl/curl.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+
+enum {
+	MAX_REPLY_BYTES = 160, /* of a refusal, as it is passed on */
+	MAX_NAMED_BYTES = 80,  /* of an address in a sentence */
+	QUIT_REPLY_TIMEOUT_S = 1,
+};
+
+/* What the last command was about. */
+enum stage { STAGE_CONNECT, STAGE_LOGIN, STAGE_SENDER, STAGE_RECIPIENT, STAGE_MESSAGE };
+
+static const struct {
+	const char *word;
+	enum stage stage;
+} commands[] = {
+	{ "AUTH ", STAGE_LOGIN },
+	{ "MAIL ", STAGE_SENDER },
+	{ "RCPT ", STAGE_RECIPIENT },
+	{ "DATA", STAGE_MESSAGE },
+};
+
+/* One try to send one message. */
+struct attempt {
+	const struct smtp_server *server;
+	struct text message;
+	size_t given; /* bytes of it that libcurl has taken */
+	enum stage stage;
+	size_t recipients;		 /* that RCPT has named so far */
+	int refusal;			 /* code of the first reply >= 400 to the last command */
+	bool unfinished;		 /* that reply has more lines */
+	char reply[MAX_REPLY_BYTES + 1]; /* its text, printable ASCII */
+	char reason[CURL_ERROR_SIZE];	 /* libcurl's own words, for the log */
+};
+
+/* The kept connection, and whether its server has accepted our login. */
+static CURL *kept;
+static bool logged_in;
+
+static void append_reply(struct attempt *a, const char *text, size_t n)
+{
+	size_t size = strlen(a->reply);
+	if (size > 0 && size < MAX_REPLY_BYTES)
+		a->reply[size++] = ' ';
+	for (size_t i = 0; i < n && size < MAX_REPLY_BYTES; i++)
+		a->reply[size++] = g_ascii_isprint(text[i]) ? text[i] : '?';
+	a->reply[size] = '\0';
+}
+
+static void heard(struct attempt *a, const char *line, size_t n)
+{
+	while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == '\n'))
+		n--;
+	if (n < 3 || !g_ascii_isdigit(line[0]) || !g_ascii_isdigit(line[1]) ||
+	    !g_ascii_isdigit(line[2]))
+		return;
+	int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + line[2] - '0';
+	if (code == 220 || code == 235) /* a greeting, a login accepted */
+		logged_in = code == 235;
+	if (code < 400 || (a->refusal && !a->unfinished))
+		return;
+	a->refusal = code;
+	a->unfinished = n > 3 && line[3] == '-';
+	if (n > 4)
+		append_reply(a, line + 4, n - 4);
+}
+
+static void said(CURL *curl, struct attempt *a, const char *command, size_t n)
+{
+	if (n >= 4 && memcmp(command, "QUIT", 4) == 0) {
+		/* Nothing depends on the reply: the mail's time is not spent on it. */
+		curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)QUIT_REPLY_TIMEOUT_S);
+		return;
+	}
+	a->refusal = 0;
+	a->unfinished = false;
+	a->reply[0] = '\0';
+	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+		size_t length = strlen(commands[i].word);
+		if (n >= length && memcmp(command, commands[i].word, length) == 0)
+			a->stage = commands[i].stage;
+	}
+	if (a->stage == STAGE_RECIPIENT)
+		a->recipients++;
+}
+
+/* Follows the conversation, which libcurl tells to nobody else. */
+static int overhear(CURL *curl, curl_infotype type, char *bytes, size_t n, void *data)
+{
+	struct attempt *a = data;
+	if (type == CURLINFO_HEADER_OUT)
+		said(curl, a, bytes, n);
+	else if (type == CURLINFO_HEADER_IN)
+		heard(a, bytes, n);
+	return 0;
+}
+
+/* Called between login and MAIL: libcurl goes on without a login where none is offered. */
+static int require_login(void *data, char *remote, char *local, int remote_port, int local_port)
+{
+	(void)remote, (void)local, (void)remote_port, (void)local_port;
+	const struct attempt *a = data;
+	return *a->server->username && !logged_in ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+static size_t give(char *room, size_t size, size_t count, void *data)
+{
+	struct attempt *a = data;
+	size_t left = a->message.n - a->given;
+	size_t n = size * count < left ? size * count : left;
+	memcpy(room, a->message.s + a->given, n);
+	a->given += n;
+	return n;
+}
+
+static enum error_code make_url(const struct smtp_server *server, CURLU *url, struct error *e)
+{
+	bool ipv6 = strchr(server->host, ':');
+	g_autofree char *host =
+		g_strdup_printf("%s%s%s", ipv6 ? "[" : "", server->host, ipv6 ? "]" : "");
+	char port[16];
+	snprintf(port, sizeof(port), "%ld", server->port);
+	const char *scheme = server->encryption == MAIL_ENCRYPTION_SSL ? "smtps" : "smtp";
+	if (curl_url_set(url, CURLUPART_SCHEME, scheme, 0) ||
+	    curl_url_set(url, CURLUPART_HOST, host, 0))
+		return error_set(e, ERROR_CONFIG, "MAIL_HOST: not a host name");
+	if (curl_url_set(url, CURLUPART_PORT, port, 0))
+		return error_set(e, ERROR_CONFIG, "MAIL_PORT: not a port");
+	if (curl_url_set(url, CURLUPART_PATH, server->greeting->text, 0))
+		return error_set(e, ERROR_INTERNAL, "out of memory");
+	return ERROR_NONE;
+}
+
+/* What does not depend on the mail. Returns whether libcurl took it all. */
+static bool set_connection(CURL *c, const struct smtp_server *server, CURLU *url, long left_ms)
+{
+	unsigned failed = 0;
+	failed |= curl_easy_setopt(c, CURLOPT_CURLU, url);
+	failed |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+	failed |= curl_easy_setopt(c, CURLOPT_PROXY, "");
+	failed |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	failed |= curl_easy_setopt(c, CURLOPT_MAXCONNECTS, 1L);
+	failed |= curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+	failed |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
+	failed |= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, left_ms);
+	failed |= curl_easy_setopt(c, CURLOPT_SERVER_RESPONSE_TIMEOUT, (left_ms + 999) / 1000);
+	failed |=
+		curl_easy_setopt(c, CURLOPT_USE_SSL,
+				 server->encryption == MAIL_ENCRYPTION_NONE ? (long)CURLUSESSL_NONE
+									    : (long)CURLUSESSL_ALL);
+	failed |= curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	failed |= curl_easy_setopt(c, CURLOPT_CAINFO, server->ca_file);
+	if (*server->username) {
+		failed |= curl_easy_setopt(c, CURLOPT_USERNAME, server->username);
+		failed |= curl_easy_setopt(c, CURLOPT_PASSWORD, server->password);
+	}
+	return !failed;
+}
+
+static bool set_mail(CURL *c, struct attempt *a, const char *from, struct curl_slist *to)
+{
+	unsigned failed = 0;
+	failed |= curl_easy_setopt(c, CURLOPT_MAIL_FROM, from);
+	failed |= curl_easy_setopt(c, CURLOPT_MAIL_RCPT, to);
+	failed |= curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+	failed |= curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)a->message.n);
+	failed |= curl_easy_setopt(c, CURLOPT_READFUNCTION, give);
+	failed |= curl_easy_setopt(c, CURLOPT_READDATA, a);
+	failed |= curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, require_login);
+	failed |= curl_easy_setopt(c, CURLOPT_PREREQDATA, a);
+	failed |= curl_easy_setopt(c, CURLOPT_DEBUGFUNCTION, overhear);
+	failed |= curl_easy_setopt(c, CURLOPT_DEBUGDATA, a);
+	failed |= curl_easy_setopt(c, CURLOPT_VERBOSE, 1L);
+	failed |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, a->reason);
+	return !failed;
+}
+
+/* What a failure means that no reply explains, before the message was handed over whole. */
+static const struct {
+	CURLcode result;
+	enum error_code code;
+	const char *sentence;
+} failures[] = {
+	{ CURLE_COULDNT_RESOLVE_HOST, ERROR_PEER_DOWN, "the mail server's name is not known" },
+	{ CURLE_COULDNT_CONNECT, ERROR_PEER_DOWN, "the mail server cannot be reached" },
+	{ CURLE_OPERATION_TIMEDOUT, ERROR_PEER_DOWN, "the mail server did not answer in time" },
+	{ CURLE_SEND_ERROR, ERROR_PEER_DOWN, "the mail server went away" },
+	{ CURLE_RECV_ERROR, ERROR_PEER_DOWN, "the mail server went away" },
+	{ CURLE_GOT_NOTHING, ERROR_PEER_DOWN, "the mail server went away" },
+	{ CURLE_USE_SSL_FAILED, ERROR_PEER_ANSWER, "the mail server offers no STARTTLS" },
+	{ CURLE_SSL_CONNECT_ERROR, ERROR_PEER_ANSWER, "TLS with the mail server failed" },
+	{ CURLE_PEER_FAILED_VERIFICATION, ERROR_PEER_ANSWER,
+	  "the mail server's certificate is not accepted" },
+	{ CURLE_SSL_CACERT_BADFILE, ERROR_CONFIG, "TLS_CA_FILE: cannot be read" },
+	{ CURLE_LOGIN_DENIED, ERROR_PEER_ANSWER, "the mail server did not accept the login" },
+	{ CURLE_ABORTED_BY_CALLBACK, ERROR_PEER_ANSWER,
+	  "the mail server offers no login, and one is required" },
+	{ CURLE_OUT_OF_MEMORY, ERROR_INTERNAL, "out of memory" },
+};
+
+static enum error_code failed(CURLcode result, struct error *e)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(failures); i++) {
+		if (failures[i].result == result)
+			return error_set(e, failures[i].code, "%s", failures[i].sentence);
+	}
+	return error_set(e, ERROR_PEER_ANSWER, "the mail server does not answer as one");
+}
+
+/* Whether a 5xx is about how we speak and who we are, and not about the mail. */
+static bool is_about_protocol(int code)
+{
+	static const int codes[] = { 500, 502, 503, 504, 530, 534, 535, 538 };
+	for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
+		if (codes[i] == code)
+			return true;
+	}
+	return false;
+}
+
+static enum error_code refused(const struct attempt *a, const struct smtp_envelope *envelope,
+			       struct error *e)
+{
+	enum error_code code = ERROR_PEER_ANSWER;
+	if (a->refusal < 500)
+		code = ERROR_PEER_DOWN;
+	else if (a->stage >= STAGE_SENDER && a->refusal < 600 && !is_about_protocol(a->refusal))
+		code = ERROR_UNPROCESSABLE;
+	switch (a->stage) {
+	case STAGE_SENDER:
+		return error_set(e, code, "from: the mail server refused it: %d %s", a->refusal,
+				 a->reply);
+	case STAGE_RECIPIENT:
+		return error_set(e, code, "to: the mail server refused %.*s: %d %s",
+				 MAX_NAMED_BYTES, envelope->to[a->recipients - 1]->text, a->refusal,
+				 a->reply);
+	case STAGE_LOGIN:
+		return error_set(e, code, "the mail server did not accept the login: %d %s",
+				 a->refusal, a->reply);
+	case STAGE_CONNECT:
+	case STAGE_MESSAGE:
+		break;
+	}
+	return error_set(e, code, "the mail server refused the %s: %d %s",
+			 a->stage == STAGE_MESSAGE ? "message" : "connection", a->refusal,
+			 a->reply);
+}
+
+static enum error_code outcome(CURLcode result, const struct attempt *a,
+			       const struct smtp_envelope *envelope, struct error *e)
+{
+	if (result == CURLE_OK)
+		return ERROR_NONE;
+	log_warning("mail not sent", LOG_INT("stage", a->stage), LOG_INT("result", result),
+		    LOG_INT("code", a->refusal), LOG_TEXT("reply", a->reply),
+		    LOG_TEXT("reason", a->reason));
+	if (a->refusal)
+		return refused(a, envelope, e);
+	if (a->given == a->message.n)
+		return error_set(e, ERROR_PEER_TIMEOUT,
+				 "the mail server did not say whether it took the message");
+	return failed(result, e);
+}
+
+/* Whether a kept connection had gone stale: then nothing was done, and a new one may do it. */
+static bool was_stale(const struct attempt *a)
+{
+	long connects = 1;
+	curl_easy_getinfo(kept, CURLINFO_NUM_CONNECTS, &connects);
+	return connects == 0 && a->given == 0 && (a->refusal == 0 || a->refusal == 421);
+}
+
+static enum error_code perform(struct attempt *a, const struct smtp_envelope *envelope, CURLU *url,
+			       struct curl_slist *to, int64_t deadline_ms, struct error *e)
+{
+	CURLcode result = CURLE_OK;
+	bool again = true;
+	for (int tries = 0; again && tries < 2; tries++) {
+		long left = clock_left_ms(deadline_ms);
+		if (left == 0)
+			return error_set(e, ERROR_PEER_DOWN, "no time was left to send the mail");
+		if (!kept && !(kept = curl_easy_init()))
+			return error_set(e, ERROR_INTERNAL, "out of memory");
+		*a = (struct attempt){ .server = a->server, .message = a->message };
+		curl_easy_reset(kept);
+		if (!set_connection(kept, a->server, url, left) ||
+		    !set_mail(kept, a, envelope->from->text, to))
+			return error_set(e, ERROR_INTERNAL, "the mail client cannot be set up");
+		result = curl_easy_perform(kept);
+		again = result != CURLE_OK && was_stale(a);
+		if (result != CURLE_OK)
+			smtp_finish();
+	}
+	return outcome(result, a, envelope, e);
+}
+
+enum error_code smtp_send(const struct smtp_server *server, const struct smtp_envelope *envelope,
+			  struct text message, int64_t deadline_ms, struct error *e)
+{
+	static bool initialized;
+	if (!initialized && curl_global_init(CURL_GLOBAL_DEFAULT))
+		return error_set(e, ERROR_INTERNAL, "out of memory");
+	initialized = true;
+	struct attempt a = { .server = server, .message = message };
+	struct curl_slist *to = NULL;
+	CURLU *url = curl_url();
+	enum error_code code =
+		url ? make_url(server, url, e) : error_set(e, ERROR_INTERNAL, "out of memory");
+	for (size_t i = 0; !code && i < envelope->to_count; i++) {
+		struct curl_slist *longer = curl_slist_append(to, envelope->to[i]->text);
+		if (longer)
+			to = longer;
+		else
+			code = error_set(e, ERROR_INTERNAL, "out of memory");
+	}
+	if (!code)
+		code = perform(&a, envelope, url, to, deadline_ms, e);
+	/* What the kept handle borrowed ends with this call. */
+	if (kept)
+		curl_easy_reset(kept);
+	curl_slist_free_all(to);
+	curl_url_cleanup(url);
+	return code;
+}
+
+void smtp_finish(void)
+{
+	if (!kept)
+		return;
+	/* libcurl says QUIT, but may wait two minutes for its answer: it finds the end at once. */
+	curl_socket_t socket = CURL_SOCKET_BAD;
+	if (!curl_easy_getinfo(kept, CURLINFO_ACTIVESOCKET, &socket) && socket != CURL_SOCKET_BAD)
+		shutdown(socket, SHUT_RD);
+	curl_easy_cleanup(kept);
+	kept = NULL;
+	logged_in = false;
+}

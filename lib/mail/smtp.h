@@ -1,0 +1,53 @@
+/*
+ * smtp: hands one message to a mail server, by libcurl.
+ *
+ * The connection is kept for the next message and remade when it is gone;
+ * after any failure it is given up. It belongs to the process: one thread at
+ * a time may send.
+ */
+#ifndef FLEXI_MAIL_SMTP_H
+#define FLEXI_MAIL_SMTP_H
+
+#include <stdint.h>
+
+#include "core/config.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "mail/address.h"
+
+struct smtp_server {
+	const char *host; /* a name, an IPv4 or an IPv6 address */
+	long port;
+	enum mail_encryption encryption; /* TLS is always verified, STARTTLS never optional */
+	const char *ca_file;		 /* what TLS is verified against */
+	const char *username;		 /* "": no authentication; otherwise it must succeed */
+	const char *password;
+	const struct address_domain *greeting; /* what EHLO says */
+};
+
+struct smtp_envelope {
+	const struct address *from;
+	const struct address *const *to;
+	size_t to_count;
+};
+
+/*
+ * Sends message (CRLF lines; dots are stuffed here) to all of envelope->to, or
+ * to nobody. The sentence of an error holds what the server said.
+ *
+ * ERROR_PEER_DOWN      not reached, no answer in time, gone, or refused for now
+ *                      (4xx): it did not take the message
+ * ERROR_UNPROCESSABLE  refused for good (5xx): the sender, a recipient (the
+ *                      sentence names it) or the message
+ * ERROR_PEER_ANSWER    no STARTTLS or AUTH where one is needed, a login or a
+ *                      certificate that is not accepted, no SMTP
+ * ERROR_PEER_TIMEOUT   the message was handed over whole and no answer came:
+ *                      whether the server took it is not known
+ */
+enum error_code smtp_send(const struct smtp_server *server, const struct smtp_envelope *envelope,
+			  struct text message, int64_t deadline_ms, struct error *e);
+
+/* Gives up the kept connection. */
+void smtp_finish(void);
+
+#endif
