@@ -1,0 +1,1 @@
+"""What the tests share: the stack, clients that are not ours, waiting."""
