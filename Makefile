@@ -18,6 +18,8 @@ OPTIMIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined 
 HARDENING := -fPIE
 HARDENING_LD := -pie -Wl,--as-needed
 endif
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
 # WERROR=1 (as in CI) makes every warning an error.
 ifdef WERROR
 WARNINGS += -Werror
@@ -58,13 +60,13 @@ $(BUILD)/flags: force
 force:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	@mkdir -p $(@D); echo "CC $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(LIB): $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 	@rm -f $@; $(AR) rcs $@ $^
 
-LINK = @mkdir -p $(@D); echo "LINK $@"; $(CC) $(CFLAGS_ALL) $(HARDENING_LD) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS_ALL)
+LINK = @mkdir -p $(@D); echo "LINK $@"; $(if $(V),set -x;) $(CC) $(CFLAGS_ALL) $(HARDENING_LD) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS_ALL)
 
 $(BUILD)/handlers/%: $(BUILD)/obj/handlers/%.o $(LIB)
 	$(LINK)

@@ -131,6 +131,7 @@ static enum error_code set(const struct variable *v, const char *value, struct e
 		char *copy = strdup(value);
 		if (!copy)
 			return error_set(e, ERROR_INTERNAL, "out of memory");
+		free(*text_slot(v));
 		*text_slot(v) = copy;
 		return ERROR_NONE;
 	}

@@ -24,22 +24,21 @@ struct log_field {
 	int64_t number;
 };
 
-#define LOG_TEXT(k, v)                                                                             \
-	{                                                                                          \
-		.key = (k), .text = (v) ? (v) : ""                                                 \
-	}
-#define LOG_INT(k, v)                                                                              \
-	{                                                                                          \
-		.key = (k), .number = (int64_t)(v)                                                 \
-	}
-#define LOG_ERRNO(e)                                                                               \
-	{                                                                                          \
-		.key = "reason", .text = strerror(e)                                               \
-	}
-#define LOG_REASON(e)                                                                              \
-	{                                                                                          \
-		.key = "reason", .text = (e)->text                                                 \
-	}
+/* Fields of a line. A NULL text is logged as an empty one. */
+static inline struct log_field log_field_text(const char *key, const char *text)
+{
+	return (struct log_field){ .key = key, .text = text ? text : "" };
+}
+
+static inline struct log_field log_field_number(const char *key, int64_t number)
+{
+	return (struct log_field){ .key = key, .number = number };
+}
+
+#define LOG_TEXT(key, text)  log_field_text((key), (text))
+#define LOG_INT(key, number) log_field_number((key), (int64_t)(number))
+#define LOG_ERRNO(number)    log_field_text("reason", strerror(number))
+#define LOG_REASON(error)    log_field_text("reason", (error)->text)
 
 #define log_at(level, message, ...)                                                                \
 	log_write((level), (message), (const struct log_field[]){ { 0 }, ##__VA_ARGS__ },          \

@@ -123,14 +123,16 @@ static void serve(FCGX_Request *connection, const struct handler *handler)
 	limit_io(WORKER_IO_TIMEOUT_MS);
 	if (sent)
 		FCGX_PutStr(out.bytes, (int)out.size, connection->out);
+	/* The last stream that closes ends the request, in the same write as its last bytes. */
+	FCGX_FClose(connection->err);
 	FCGX_FClose(connection->out);
 	sent = sent && FCGX_GetError(connection->out) == 0;
+	exchange_log(&rq, exchange_status(), out.size, sent);
+	exchange_finish(&rq);
 	/* A kept connection would hold this worker for one client. */
 	connection->keepConnection = 0;
 	FCGX_Finish_r(connection);
 	limit_io(0);
-	exchange_log(&rq, exchange_status(), out.size, sent);
-	exchange_finish(&rq);
 }
 
 /* Waits for a connection: 1 there may be one, 0 not yet, -1 the wait failed. */
