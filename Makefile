@@ -44,6 +44,8 @@ BINARIES    := $(foreach p,$(PROGRAMS),$(if $($(p)_SOURCES),$(BUILD)/bin/$(p)))
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
 PROBES      := $(patsubst tests/probes/%.c,$(BUILD)/probes/%,$(wildcard tests/probes/*.c))
 
+EXAMPLES    := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/examples/*.c))
+
 all: $(HANDLERS) $(BINARIES) ## build everything into build/
 .PHONY: all
 .DEFAULT_GOAL := all
@@ -70,6 +72,13 @@ LINK = @mkdir -p $(@D); echo "LINK $@"; $(if $(V),set -x;) $(CC) $(CFLAGS_ALL) $
 
 $(BUILD)/handlers/%: $(BUILD)/obj/handlers/%.o $(LIB)
 	$(LINK)
+
+# The programs that the documents show.
+$(BUILD)/examples/%: $(BUILD)/obj/docs/examples/%.o $(LIB)
+	$(LINK)
+
+examples: $(EXAMPLES) ## build the programs of docs/examples into build/examples/
+.PHONY: examples
 
 define program_rule
 $(BUILD)/bin/$(1): $($(1)_SOURCES:%.c=$(BUILD)/obj/%.o) $(LIB)

@@ -24,11 +24,9 @@ const char *request_path(const struct request *rq)
 	const char *path = request_variable(rq, "PATH_INFO");
 	const char *name = log_program();
 	size_t n = strlen(name);
-	/* What SCRIPT_NAME holds is no longer in PATH_INFO. Some servers leave all of it there. */
-	if (*request_variable(rq, "SCRIPT_NAME"))
-		return path;
-	if (path[0] == '/' && strncmp(path + 1, name, n) == 0 &&
-	    (path[1 + n] == '\0' || path[1 + n] == '/'))
+	/* A server that does not say which part named the program passes the whole path. */
+	if (!*request_variable(rq, "SCRIPT_NAME") && path[0] == '/' &&
+	    strncmp(path + 1, name, n) == 0 && (path[1 + n] == '\0' || path[1 + n] == '/'))
 		return path + 1 + n;
 	return path;
 }

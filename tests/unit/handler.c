@@ -107,6 +107,8 @@ static void the_path_is_what_follows_the_name(void **state)
 	(void)state;
 	expect_part(&deep, VARIABLES(POST, "PATH_INFO=/probe/a/b"), "", "path '/a/b'");
 	expect_part(&deep, VARIABLES(POST, "PATH_INFO=/probes"), "", "path '/probes'");
+	expect_part(&deep, VARIABLES(POST, "SCRIPT_NAME=/probe", "PATH_INFO=/probe"), "",
+		    "path '/probe'");
 	expect_part(&deep, VARIABLES(POST, "PATH_INFO=/a"), "", "path '/a'");
 	expect_part(&deep, VARIABLES(POST), "", "path ''");
 	expect_part(&deep, VARIABLES(POST, "SCRIPT_NAME=/probe", "PATH_INFO=/probe/a"), "",
