@@ -15,8 +15,8 @@ deps: ## install Debian packages and build Caddy, the embedded store and Mailpit
 down stop: ## stop everything; the data stay
 	@$(STACK) down
 
-restart: ## stop and start, with what is built
-	@$(STACK) restart
+restart: ## stop and start, with what is built; one part or handler with NAME=listener
+	@$(STACK) restart $(NAME)
 
 status: ## what runs, since when, what is unwell
 	@$(STACK) status
