@@ -14,8 +14,8 @@
 
 struct call_answer {
 	int status;
-	bool worker;   /* a worker answered (X-Handler), not Caddy itself */
-	char *body;    /* NUL after size bytes; freed by call_answer_finish */
+	bool worker; /* a worker answered (X-Handler), not Caddy itself */
+	char *body;  /* NUL after size bytes; freed by call_answer_finish */
 	size_t size;
 };
 
@@ -26,8 +26,8 @@ struct call_answer {
  * ERROR_PEER_TIMEOUT if it was sent and no answer came in time,
  * ERROR_PEER_ANSWER if what came is no HTTP answer or over MAX_BODY_BYTES.
  */
-enum error_code call_post(const char *site, const char *path, struct text body,
-			  int64_t deadline_ms, struct call_answer *answer, struct error *e);
+enum error_code call_post(const char *site, const char *path, struct text body, int64_t deadline_ms,
+			  struct call_answer *answer, struct error *e);
 
 /*
  * Posts to the internal site and turns an answer that is not 2xx from a worker

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/buffer.h"
+#include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -227,7 +227,7 @@ static enum error_code open_socket(amqp_connection_state_t connection, const str
 	int status = amqp_socket_open_noblock(socket, a->host, a->port, &left);
 	if (status)
 		return broker_status(status, "connect", e);
-	/* See BROKER_FRAME_BYTES. A refusal leaves the kernel's own, larger buffer. */
+	/* See its comment. Where it fails, the kernel's own is larger. */
 	int bytes = BROKER_SEND_BUFFER_BYTES;
 	setsockopt(amqp_get_sockfd(connection), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	return ERROR_NONE;

@@ -32,11 +32,14 @@ enum {
 
 	/*
 	 * The library sends without a deadline. Linux says that a socket can be
-	 * written to while a third of its send buffer is free: with these two
-	 * sizes a frame fits whole then, and sending it does not wait. So
-	 * whoever sends calls broker_wait_writable before each frame.
+	 * written to while a third of its send buffer is free: with these sizes
+	 * what is sent in one go fits into that, and sending it does not wait.
+	 * So whoever sends calls broker_wait_writable first, and cuts bodies
+	 * into frames of BROKER_BODY_FRAME_BYTES. (What others publish may come
+	 * in frames of up to BROKER_FRAME_BYTES.)
 	 */
-	BROKER_FRAME_BYTES = 32 * 1024,
+	BROKER_FRAME_BYTES = AMQP_DEFAULT_FRAME_SIZE,
+	BROKER_BODY_FRAME_BYTES = 32 * 1024,
 	BROKER_SEND_BUFFER_BYTES = 192 * 1024,
 
 	/* QUEUE.retry.N and its NUL. */
@@ -60,8 +63,8 @@ void broker_disconnect(amqp_connection_state_t *connection);
  * timeout of the connection. ERROR_CONFIG if an existing queue disagrees; the
  * sentence names it. After an error the channel is closed: disconnect.
  */
-enum error_code broker_declare(amqp_connection_state_t connection,
-			       const struct triggers *triggers, struct error *e);
+enum error_code broker_declare(amqp_connection_state_t connection, const struct triggers *triggers,
+			       struct error *e);
 
 /* Reads TRIGGERS_FILE, connects, declares and disconnects: for flexi migrate. */
 enum error_code broker_migrate(struct error *e);
@@ -77,7 +80,7 @@ enum error_code broker_check(amqp_rpc_reply_t reply, const char *what, struct er
 enum error_code broker_status(int status, const char *what, struct error *e);
 enum error_code broker_closed(const amqp_method_t *method, const char *what, struct error *e);
 
-/* Waits until a frame can be sent without waiting; see BROKER_FRAME_BYTES. */
+/* Waits until a frame can be sent without waiting; see BROKER_SEND_BUFFER_BYTES. */
 enum error_code broker_wait_writable(amqp_connection_state_t connection, int64_t deadline_ms,
 				     const char *what, struct error *e);
 

@@ -11,7 +11,7 @@
 #include "entry/entry.h"
 
 enum outcome {
-	OUTCOME_STORED,     /* stored, or kept by a durable queue that confirmed it */
+	OUTCOME_STORED,	    /* stored, or kept by a durable queue that confirmed it */
 	OUTCOME_NOT_STORED, /* for certain not: another way may be tried */
 	OUTCOME_UNKNOWN,    /* perhaps: another way may be tried, with the same id */
 	OUTCOME_REFUSED,    /* bad input or a conflict: no way will take it */

@@ -35,12 +35,12 @@ struct trigger {
 	char handler[MAX_HANDLER_NAME_BYTES + 1];
 	char keys[MAX_TRIGGER_KEYS][MAX_ROUTING_KEY_BYTES + 1]; /* binding keys on logs_topic */
 	int key_count;
-	int batch_size;      /* items of one call at most; 1 to 1000, default 100 */
-	int batch_window_ms; /* how long a batch that is not full waits; default 20 */
-	int max_concurrency; /* calls under way at most; default 2 */
-	int max_attempts;    /* then a dead letter; default 5 */
+	int batch_size;			   /* items of one call at most; 1 to 1000, default 100 */
+	int batch_window_ms;		   /* how long a batch that is not full waits; default 20 */
+	int max_concurrency;		   /* calls under way at most; default 2 */
+	int max_attempts;		   /* then a dead letter; default 5 */
 	int backoff_ms[MAX_BACKOFF_STEPS]; /* the last step is used again and again */
-	int backoff_steps;   /* default 1 s, 5 s, 30 s */
+	int backoff_steps;		   /* default 1 s, 5 s, 30 s */
 };
 
 struct triggers {
