@@ -1,0 +1,188 @@
+/* letter: the frames of a message that is published again. */
+#include "letter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	DELIVERY_MODE_PERSISTENT = 2,
+	POOL_PAGE_BYTES = 4096,
+	/* Type, channel, size and end of a frame. */
+	FRAME_OVERHEAD_BYTES = 8,
+	/* What our headers, and the rest of the frame, take at most. */
+	OWN_HEADERS_BYTES = 2048,
+	MAX_OWN_HEADERS = 8,
+};
+
+/* Headers of a message that must not go along. */
+static const char *const left_behind[] = {
+	MESSAGE_ATTEMPTS,
+	MESSAGE_ALONE,
+	MESSAGE_KEY,
+	MESSAGE_QUEUE,
+	MESSAGE_HANDLER,
+	MESSAGE_REASON,
+	MESSAGE_TIME,
+	"x-death",
+	"x-first-death-queue",
+	"x-first-death-reason",
+	"x-first-death-exchange",
+	"x-delivery-count",
+	"CC",
+	"BCC",
+};
+
+static struct letter *letter_new(struct message *m)
+{
+	struct letter *l = calloc(1, sizeof(*l));
+	if (l)
+		l->message = m;
+	return l;
+}
+
+struct letter *letter_new_retry(struct message *m, const char *queue)
+{
+	struct letter *l = letter_new(m);
+	if (l)
+		snprintf(l->queue, sizeof(l->queue), "%s", queue);
+	return l;
+}
+
+struct letter *letter_new_dead(struct message *m, const char *from_queue, const char *handler,
+			       struct text reason)
+{
+	struct letter *l = letter_new(m);
+	struct error cut;
+	if (!l)
+		return NULL;
+	l->dead = true;
+	broker_dead_queue(from_queue, l->queue);
+	snprintf(l->from_queue, sizeof(l->from_queue), "%s", from_queue);
+	snprintf(l->handler, sizeof(l->handler), "%s", handler);
+	error_set(&cut, ERROR_INTERNAL, "%.*s", (int)reason.n, reason.s);
+	snprintf(l->reason, sizeof(l->reason), "%s", cut.text);
+	clock_text(clock_wall_ms(), l->time);
+	return l;
+}
+
+int letter_send_method(const struct letter *l, amqp_connection_state_t connection)
+{
+	amqp_basic_publish_t publish = {
+		.exchange = amqp_cstring_bytes(""), /* the one that leads to a queue by its name */
+		.routing_key = amqp_cstring_bytes(l->queue),
+		.mandatory = true,
+	};
+	return amqp_send_method(connection, BROKER_CHANNEL, AMQP_BASIC_PUBLISH_METHOD, &publish);
+}
+
+static bool goes_along(amqp_bytes_t key)
+{
+	for (size_t i = 0; i < sizeof(left_behind) / sizeof(left_behind[0]); i++) {
+		if (key.len == strlen(left_behind[i]) &&
+		    memcmp(key.bytes, left_behind[i], key.len) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void add_text(amqp_table_t *t, const char *name, struct text value)
+{
+	t->entries[t->num_entries++] = (amqp_table_entry_t){
+		.key = amqp_cstring_bytes(name),
+		.value = { .kind = AMQP_FIELD_KIND_UTF8,
+			   .value.bytes = { value.n, (void *)value.s } },
+	};
+}
+
+static void add_own(amqp_table_t *t, const struct letter *l)
+{
+	const struct message *m = l->message;
+	t->entries[t->num_entries++] = (amqp_table_entry_t){
+		.key = amqp_cstring_bytes(MESSAGE_ATTEMPTS),
+		.value = { .kind = AMQP_FIELD_KIND_I32, .value.i32 = m->attempts },
+	};
+	t->entries[t->num_entries++] = (amqp_table_entry_t){
+		.key = amqp_cstring_bytes(MESSAGE_ALONE),
+		.value = { .kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = m->alone },
+	};
+	add_text(t, MESSAGE_KEY, m->key);
+	if (!l->dead)
+		return;
+	add_text(t, MESSAGE_QUEUE, text_of(l->from_queue));
+	add_text(t, MESSAGE_HANDLER, text_of(l->handler));
+	add_text(t, MESSAGE_REASON, text_of(l->reason));
+	add_text(t, MESSAGE_TIME, text_of(l->time));
+}
+
+/* Fills *p with what the publisher said, and what we say. Returns a status of rabbitmq-c. */
+static int make_properties(const struct letter *l, amqp_pool_t *pool, amqp_basic_properties_t *p)
+{
+	void *decoded = NULL;
+	amqp_bytes_t raw = l->message->properties;
+	int status = amqp_decode_properties(AMQP_BASIC_CLASS, pool, raw, &decoded);
+	if (status < 0)
+		return status;
+	*p = *(amqp_basic_properties_t *)decoded;
+	amqp_table_t old = p->headers;
+	bool fits = raw.len + OWN_HEADERS_BYTES <= BROKER_FRAME_BYTES;
+	if (!(p->_flags & AMQP_BASIC_HEADERS_FLAG) || !fits)
+		old.num_entries = 0;
+	p->headers.num_entries = 0;
+	p->headers.entries = amqp_pool_alloc(pool, (size_t)(old.num_entries + MAX_OWN_HEADERS) *
+							   sizeof(amqp_table_entry_t));
+	if (!p->headers.entries)
+		return AMQP_STATUS_NO_MEMORY;
+	for (int i = 0; i < old.num_entries; i++) {
+		if (goes_along(old.entries[i].key))
+			p->headers.entries[p->headers.num_entries++] = old.entries[i];
+	}
+	add_own(&p->headers, l);
+	if (!(p->_flags & AMQP_BASIC_MESSAGE_ID_FLAG) || p->message_id.len == 0)
+		p->message_id = amqp_cstring_bytes(l->message->id);
+	p->delivery_mode = DELIVERY_MODE_PERSISTENT;
+	p->_flags |= AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG |
+		     AMQP_BASIC_DELIVERY_MODE_FLAG;
+	p->_flags &= ~(amqp_flags_t)(AMQP_BASIC_EXPIRATION_FLAG | AMQP_BASIC_USER_ID_FLAG);
+	return AMQP_STATUS_OK;
+}
+
+int letter_send_header(const struct letter *l, amqp_connection_state_t connection)
+{
+	amqp_pool_t pool;
+	amqp_basic_properties_t properties;
+	init_amqp_pool(&pool, POOL_PAGE_BYTES);
+	int status = make_properties(l, &pool, &properties);
+	if (status == AMQP_STATUS_OK) {
+		amqp_frame_t frame = { .frame_type = AMQP_FRAME_HEADER, .channel = BROKER_CHANNEL };
+		frame.payload.properties.class_id = AMQP_BASIC_CLASS;
+		frame.payload.properties.body_size = l->message->body.n;
+		frame.payload.properties.decoded = &properties;
+		status = amqp_send_frame(connection, &frame);
+	}
+	empty_amqp_pool(&pool);
+	return status;
+}
+
+int letter_send_body(const struct letter *l, amqp_connection_state_t connection, size_t *sent)
+{
+	const struct text *body = &l->message->body;
+	size_t most = (size_t)amqp_get_frame_max(connection) - FRAME_OVERHEAD_BYTES;
+	size_t n = body->n - *sent < most ? body->n - *sent : most;
+	amqp_frame_t frame = { .frame_type = AMQP_FRAME_BODY, .channel = BROKER_CHANNEL };
+	frame.payload.body_fragment = (amqp_bytes_t){ n, (char *)body->s + *sent };
+	int status = amqp_send_frame(connection, &frame);
+	if (status == AMQP_STATUS_OK)
+		*sent += n;
+	return status;
+}
+
+bool letter_is(const struct letter *l, const amqp_basic_properties_t *properties)
+{
+	char id[ENTRY_ID_BYTES];
+	amqp_bytes_t message_id = properties->message_id;
+	if (!(properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG))
+		return false;
+	entry_id_from_message_id((struct text){ message_id.bytes, message_id.len }, id);
+	return strcmp(id, l->message->id) == 0;
+}
