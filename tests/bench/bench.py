@@ -1,0 +1,171 @@
+"""Measures each path of the system as a share of a floor measured in the same run.
+
+The floor is a bare libfcgi program behind the same front door. Absolute figures drift with the
+machine; shares drift little. Paths are measured in turn, for several rounds, on a stack of its own.
+
+    bench.py [--rounds N] [--seconds S] [--clients N] [PATH ...]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+from support.stack import BUILD, NativeStack  # noqa: E402
+from support.wait import wait_until  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+FLOOR_WORKERS = 4
+
+
+@dataclass
+class Path_:
+    """A path to measure: what is posted where, and what must come back."""
+
+    name: str
+    url: str
+    body: str
+    status: int
+    goal: str
+    clients: int | None = None
+
+
+LOG = {"action": "log", "log": {"name": "event", "data": "x" * 60}}
+AUTH = {"action": "auth", "auth": {"email": "admin@example.com", "password": "verysecret"}}
+MAIL = {
+    "action": "mail",
+    "mail": {"from": "me@example.com", "to": "you@example.com", "subject": "Bench", "message": "Hello"},
+}
+
+FLOOR = Path_("floor", "/floor", "x" * 60, 200, "")
+PATHS = [
+    Path_("broker", "/", "x" * 60, 200, "1.00"),
+    Path_("log-amqp", "/handle", json.dumps(LOG | {"transport": "amqp"}), 202, "0.50"),
+    Path_("log-http", "/handle", json.dumps(LOG | {"transport": "http"}), 202, "0.25"),
+    Path_("mail", "/handle", json.dumps(MAIL), 202, "0.20"),
+    Path_("auth", "/handle", json.dumps(AUTH), 202, "0.95 of crypt()", clients=4),
+]
+
+
+def wrk(stack: NativeStack, path: Path_, clients: int, seconds: float) -> dict:
+    environment = os.environ | {"BODY": path.body, "WANTED": str(path.status)}
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{path.clients or clients}", f"-d{seconds:g}s", "--timeout", "20s",
+         "-s", HERE / "post.lua", stack.public + path.url],
+        env=environment, capture_output=True, text=True, timeout=seconds + 60, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def crypt_rate(seconds: float) -> float:
+    done = subprocess.run([BUILD / "probes/crypt_rate", f"{seconds:g}"], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def proportional_kib(pid: int) -> int:
+    for line in (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def memory(stack: NativeStack) -> dict[str, list[int]]:
+    """Proportional set size, in KiB, of every program of ours that runs."""
+    sizes: dict[str, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            program = os.readlink(entry / "exe")
+            name = (entry / "cmdline").read_bytes().split(b"\0")[0].decode().rsplit("/", 1)[-1]
+            if program.startswith((f"{stack.run_dir}/versions/", f"{stack.run_dir}/app/bin/")):
+                if name not in ("caddy", "ferretdb", "mailpit"):
+                    sizes.setdefault(name, []).append(proportional_kib(int(entry.name)))
+        except (OSError, ValueError):
+            continue
+    return sizes
+
+
+def drop_floor(stack: NativeStack) -> None:
+    (stack.handlers_dir / "public/floor.conf").write_text(f"workers = {FLOOR_WORKERS}\n")
+    stack.drop(BUILD / "probes/floor", "public", "floor")
+    stack.wait_for_live("public", "floor")
+
+
+def drained(stack: NativeStack) -> bool:
+    from support import peers
+
+    return peers.Rabbit(stack.rabbitmq_url).depth("logs") == 0
+
+
+def measure(stack: NativeStack, paths: list[Path_], rounds: int, seconds: float, clients: int) -> dict:
+    """For each path the runs of all rounds; the floor is measured before each of them."""
+    runs: dict[str, list[dict]] = {p.name: [] for p in (FLOOR, *paths)}
+    for round_ in range(rounds):
+        for path in paths:
+            print(f"round {round_ + 1} of {rounds}: {path.name} …", file=sys.stderr, flush=True)
+            floor = wrk(stack, FLOOR, clients, seconds)
+            run = wrk(stack, path, clients, seconds)
+            base = crypt_rate(seconds) if path.name == "auth" else floor["rate"]
+            run["share"] = run["rate"] / base
+            runs["floor"].append(floor | {"share": 1.0})
+            runs[path.name].append(run)
+            wait_until(lambda: drained(stack), 120, "the queue of logs is empty")
+    return runs
+
+
+def print_table(runs: dict, goals: dict[str, str]) -> int:
+    """Prints the medians; returns how many answers were not what they should be."""
+    bad = 0
+    print("| Path | /s | p50 ms | p99 ms | share | spread | goal |\n|---|---|---|---|---|---|---|")
+    for name, of_path in runs.items():
+        if not of_path:
+            continue
+        median = {k: statistics.median(r[k] for r in of_path) for k in ("rate", "p50_ms", "p99_ms", "share")}
+        shares = [r["share"] for r in of_path]
+        bad += sum(r["wrong"] + r["broken"] for r in of_path)
+        print(
+            f"| {name} | {median['rate']:,.0f} | {median['p50_ms']:.1f} | {median['p99_ms']:.1f} "
+            f"| {median['share']:.2f} | {min(shares):.2f} to {max(shares):.2f} | {goals.get(name, '')} |"
+        )
+    return bad
+
+
+def print_memory(sizes: dict[str, list[int]], title: str) -> None:
+    print(f"\n{title}\n\n| Program | processes | MiB each | MiB in all |\n|---|---|---|---|")
+    total = 0
+    for name, each in sorted(sizes.items()):
+        total += sum(each)
+        print(f"| {name} | {len(each)} | {statistics.mean(each) / 1024:.2f} | {sum(each) / 1024:.1f} |")
+    print(f"| all | {sum(map(len, sizes.values()))} | | {total / 1024:.1f} |")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join(p.name for p in PATHS))
+    options = parser.parse_args()
+    wanted = [p for p in PATHS if not options.paths or p.name in options.paths]
+    stack = NativeStack("bench")
+    try:
+        stack.up()
+        drop_floor(stack)
+        idle = memory(stack)
+        runs = measure(stack, wanted, options.rounds, options.seconds, options.clients)
+        print(f"{options.clients} clients, {options.rounds} rounds of {options.seconds:g} s, {os.cpu_count()} cores\n")
+        bad = print_table(runs, {p.name: p.goal for p in PATHS})
+        print_memory(idle, "Memory when idle (proportional set size)")
+        print_memory(memory(stack), "Memory after the load")
+        print(f"\n{bad} answers were not what they should be")
+    finally:
+        stack.remove()
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
