@@ -172,7 +172,19 @@ def test_a_wrong_or_missing_member_is_named(public, body, message):
 
 @pytest.mark.parametrize(
     "text",
-    ["ä€𝄞", "\u007f", "\ufeff", "\uffff", "\U0010ffff", '"\\/', "\t\r\n", "<script>", "%s%n", "${jndi:x}", "a" * 100_000],
+    [
+        "ä€𝄞",
+        "\u007f",
+        "\ufeff",
+        "\uffff",
+        "\U0010ffff",
+        '"\\/',
+        "\t\r\n",
+        "<script>",
+        "%s%n",
+        "${jndi:x}",
+        "a" * 100_000,
+    ],
     ids=lambda t: ascii(t[:12]),
 )
 def test_any_text_comes_through_as_it_is(public, entries, text):
@@ -279,7 +291,12 @@ def test_a_body_that_was_cut_off_does_nothing(stack, public, entries, unique, cu
     assert entries.collection.find_one({"data": unique}) is None
 
 
-BROKEN_CHUNKS = [b"zz\r\n{}\r\n0\r\n\r\n", b"-1\r\n{}\r\n0\r\n\r\n", b"ffffffffffffffffff\r\n{}\r\n", b"2\r\n{}XX0\r\n\r\n"]
+BROKEN_CHUNKS = [
+    b"zz\r\n{}\r\n0\r\n\r\n",
+    b"-1\r\n{}\r\n0\r\n\r\n",
+    b"ffffffffffffffffff\r\n{}\r\n",
+    b"2\r\n{}XX0\r\n\r\n",
+]
 
 
 @pytest.mark.parametrize("chunks", BROKEN_CHUNKS, ids=repr)
@@ -390,7 +407,8 @@ NO_HANDLER = [
     "/handle%00", "/%00handle", "/handle%0a", "/han%64le%2f..%2f..%2fetc", "/..", "/../handle", "/../../etc/passwd",
     "/%2e%2e/handle", "/%2e%2e%2fhandle", "/handle/..", "/handle/../log", "/x/../handle", "/handle\\x", "/" + "a" * 33,
     "/" + "a" * 8000, "/public/handle", "/internal/log", "/{env.DSN}", "/%7Benv.DSN%7D", "/$HOME", "/.git/config",
-    "/ä".encode().decode("latin-1"), "/%c3%a4", "/%ff", "/handle;x", "/handle:80", "/handle#x", "/log-rpc", "/log-gRPC", "/log-grpc",
+    "/ä".encode().decode("latin-1"), "/%c3%a4", "/%ff", "/handle;x", "/handle:80", "/handle#x", "/log-rpc",
+    "/log-gRPC", "/log-grpc",
 ]  # fmt: skip
 
 

@@ -18,9 +18,10 @@ def test_authenticate_gives_the_user(internal):
     answer = internal.post("/authenticate", json=ADMIN)
     user = answer.json()["data"]
     assert list(user) == ["id", "email", "first_name", "last_name", "active", "created_at", "updated_at"]
-    content = b'{"error":false,"message":"Logged in user admin@example.com","data":%s}' % json.dumps(
-        user, separators=(",", ":")
-    ).encode()
+    content = (
+        b'{"error":false,"message":"Logged in user admin@example.com","data":%s}'
+        % json.dumps(user, separators=(",", ":")).encode()
+    )
     check_success(answer, 202, content, "authenticate")
 
 

@@ -68,9 +68,10 @@ def test_auth_gives_the_user_without_the_hash(public):
         "created_at": "", "updated_at": "",
     }  # fmt: skip
     assert isinstance(body["data"]["id"], int)
-    content = b'{"error":false,"message":"Authenticated","data":%s}' % json.dumps(
-        body["data"], separators=(",", ":")
-    ).encode()
+    content = (
+        b'{"error":false,"message":"Authenticated","data":%s}'
+        % json.dumps(body["data"], separators=(",", ":")).encode()
+    )
     check_success(answer, 202, content, "handle")
     assert b"$2" not in answer.content and b"password" not in answer.content
 
@@ -129,7 +130,9 @@ def test_the_same_id_with_the_same_content_is_a_success(public):
     assert answers[0].content == answers[1].content
 
 
-@pytest.mark.parametrize("change", [{"data": "other"}, {"name": "other"}, {"level": "ERROR"}], ids=lambda c: next(iter(c)))
+@pytest.mark.parametrize(
+    "change", [{"data": "other"}, {"name": "other"}, {"level": "ERROR"}], ids=lambda c: next(iter(c))
+)
 def test_the_same_id_with_other_content_is_409(public, change):
     log = ENTRY | {"id": str(ObjectId())}
     assert post(public, "log", log=log, transport="http").status_code == 202

@@ -51,9 +51,7 @@ def test_a_log_posted_inside_is_stored_when_it_is_answered(internal, entries, un
     assert (stored["name"], stored["level"]) == (unique, "ERROR")
 
 
-@pytest.mark.parametrize(
-    ("key", "level"), [("log.INFO", "INFO"), ("log.WARNING", "WARNING"), ("log.ERROR", "ERROR")]
-)
+@pytest.mark.parametrize(("key", "level"), [("log.INFO", "INFO"), ("log.WARNING", "WARNING"), ("log.ERROR", "ERROR")])
 def test_what_an_old_publisher_sends_is_stored(rabbit, entries, unique, key, level):
     body = json.dumps({"name": unique, "data": "as before"}, indent="\t").encode()
     rabbit.publish(body, key, content_type="text/plain")

@@ -1,5 +1,6 @@
 """HTTP: httpx for what is well formed, a bare socket for what is not."""
 
+import contextlib
 import json
 import re
 import socket
@@ -52,10 +53,8 @@ class RawConnection:
 
     def send(self, data: bytes) -> None:
         """Sends what the other side still takes: it may answer and close before it has all."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def end_of_input(self) -> None:
         self.socket.shutdown(socket.SHUT_WR)
@@ -113,7 +112,7 @@ INTERNALS = re.compile(
 
 def check_error(answer: Answer | httpx.Response, status: int, handler: str | None = None, message: str | None = None):
     """Asserts an error's status and that its body is the one envelope, byte for byte; returns its message."""
-    assert answer.status_code == status if isinstance(answer, httpx.Response) else answer.status == status, answer.content
+    assert (answer.status_code if isinstance(answer, httpx.Response) else answer.status) == status, answer.content
     assert answer.headers["content-type"] == "application/json"
     body = json.loads(answer.content)
     named = ["handler"] if "handler" in body else []

@@ -1,0 +1,37 @@
+# Tests and checks. `make test` does its own set-up: packages, tools, a Python environment, a stack of its own.
+
+RUFF   = $(shell tests/python --print)/bin/ruff
+PYTEST_ARGS ?=
+
+.PHONY: check test lint bench format
+
+check: all $(UNIT_TESTS) $(PROBES) ## build and run the unit tests (no services needed)
+	@tests/unit/run $(UNIT_TESTS)
+
+test: test-setup ## all tests: unit, then end to end against a stack of their own
+	@$(MAKE) --no-print-directory -j$(shell nproc) check
+	@tests/e2e/run $(PYTEST_ARGS)
+
+lint: test-setup ## formatting, static analysis, budgets of size, generated documents
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
+	@tests/lint
+
+bench: test-setup ## measure each path as a share of the floor (BENCH_ARGS="--rounds 1 --seconds 2 broker" for less)
+	@$(MAKE) --no-print-directory -j$(shell nproc) all $(PROBES)
+	@$(shell tests/python --print)/bin/python tests/bench/bench.py $(BENCH_ARGS)
+
+format: ## format everything
+	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i
+	@. deploy/native/lib/tools && native=deploy/native && "$$(tool_path caddy)" fmt --overwrite Caddyfile
+	@$(RUFF) format --quiet tests && $(RUFF) check --quiet --fix tests
+
+.PHONY: test-setup
+test-setup:
+	@deploy/native/deps runtime build test
+	@deploy/native/tools
+	@tests/python
+
+# What clang-tidy must know.
+.PHONY: print-flags
+print-flags:
+	@: $(info -std=gnu11 $(CPPFLAGS_ALL))
