@@ -75,7 +75,8 @@ PQconninfoOption *postgres_dsn_parse(const char *dsn, struct error *e)
 {
 	CLEANUP(buffer_finish) struct buffer known = { 0 };
 	(is_uri(dsn) ? copy_uri : copy_pairs)(dsn, &known);
-	if (!buffer_room(&known, 0)) {
+	buffer_append(&known, "", 0);
+	if (known.failed) {
 		error_set(e, ERROR_INTERNAL, "out of memory");
 		return NULL;
 	}

@@ -24,8 +24,8 @@ enum { SQLSTATE_BYTES = 6 };
 #define SQLSTATE_DATABASE_EXISTS  "42P04"
 
 struct postgres_target {
-	const char *dsn;          /* a connection string or URI; `timezone` in it is passed over */
-	const char *database;     /* instead of the DSN's; NULL: the DSN's */
+	const char *dsn;	   /* a connection string or URI; `timezone` in it is passed over */
+	const char *database;	   /* instead of the DSN's; NULL: the DSN's */
 	long statement_timeout_ms; /* the server ends a statement after it; 0: never */
 };
 

@@ -1,0 +1,290 @@
+/* entries_insert: many entries in one unordered insert, and what became of each. */
+#include <stdlib.h>
+
+#include "core/buffer.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "store/entries.h"
+#include "store/entry_document.h"
+#include "store/mongo.h"
+
+enum { DUPLICATE_KEY = MONGOC_ERROR_DUPLICATE_KEY };
+
+/* One call. sent[k] is the position among entries of the k-th document that goes out. */
+struct insertion {
+	const struct entry *entries;
+	struct error *verdicts;
+	size_t *sent;
+	size_t sent_count;
+	bson_t *documents;
+	const bson_t **pointers;
+	/* Positions of entries whose id was there already, sorted by id before they are compared.
+	 */
+	size_t *duplicates;
+	size_t duplicate_count;
+	bool concern_failed; /* written, but not as safely as asked for */
+};
+
+static void insertion_finish(struct insertion *in)
+{
+	for (size_t k = 0; in->documents && k < in->sent_count; k++)
+		bson_destroy(&in->documents[k]);
+	free(in->documents);
+	free(in->pointers);
+	free(in->sent);
+	free(in->duplicates);
+}
+
+static void verdict_none(struct error *verdict)
+{
+	verdict->code = ERROR_NONE;
+	verdict->text[0] = '\0';
+}
+
+/* Builds a document of every entry that can be stored; the others get their verdict. */
+static bool build(struct insertion *in, size_t count)
+{
+	in->sent = calloc(count, sizeof(*in->sent));
+	in->duplicates = calloc(count, sizeof(*in->duplicates));
+	in->documents = calloc(count, sizeof(*in->documents));
+	in->pointers = calloc(count, sizeof(*in->pointers));
+	if (!in->sent || !in->duplicates || !in->documents || !in->pointers)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		verdict_none(&in->verdicts[i]);
+		if (entry_document_check(&in->entries[i], &in->verdicts[i]))
+			continue;
+		size_t k = in->sent_count++;
+		in->sent[k] = i;
+		in->pointers[k] = &in->documents[k];
+		if (!entry_document_write(&in->entries[i], &in->documents[k]))
+			return false;
+	}
+	return true;
+}
+
+static int64_t member_number(const bson_iter_t *element, const char *name)
+{
+	bson_iter_t member;
+	return bson_iter_recurse(element, &member) && bson_iter_find(&member, name)
+		       ? bson_iter_as_int64(&member)
+		       : -1;
+}
+
+static const char *member_text(const bson_iter_t *element, const char *name)
+{
+	bson_iter_t member;
+	const char *s = bson_iter_recurse(element, &member) && bson_iter_find(&member, name)
+				? bson_iter_utf8(&member, NULL)
+				: NULL;
+	return s ? s : "";
+}
+
+static void note_write_error(struct insertion *in, const bson_iter_t *element)
+{
+	int64_t k = member_number(element, "index");
+	int64_t server_code = member_number(element, "code");
+	if (k < 0 || (size_t)k >= in->sent_count)
+		return;
+	size_t i = in->sent[k];
+	if (server_code == DUPLICATE_KEY) {
+		in->duplicates[in->duplicate_count++] = i;
+		return;
+	}
+	log_warning("MongoDB refused an entry", LOG_TEXT("id", in->entries[i].id),
+		    LOG_INT("code", server_code),
+		    LOG_TEXT("reason", member_text(element, "errmsg")));
+	error_set(&in->verdicts[i], ERROR_PEER_ANSWER, "MongoDB refused the entry");
+}
+
+/* Whether the reply has the array `name` with something in it; note is called for each element. */
+static bool each_element(const bson_t *reply, const char *name, struct insertion *in,
+			 void (*note)(struct insertion *, const bson_iter_t *))
+{
+	bson_iter_t at;
+	bson_iter_t element;
+	bool any = false;
+	if (bson_iter_init_find(&at, reply, name) && BSON_ITER_HOLDS_ARRAY(&at) &&
+	    bson_iter_recurse(&at, &element)) {
+		while (bson_iter_next(&element)) {
+			any = true;
+			note(in, &element);
+		}
+	}
+	return any;
+}
+
+static void note_concern_error(struct insertion *in, const bson_iter_t *element)
+{
+	in->concern_failed = true;
+	log_warning("MongoDB did not confirm a write",
+		    LOG_INT("code", member_number(element, "code")),
+		    LOG_TEXT("reason", member_text(element, "errmsg")));
+}
+
+static bool insert(mongoc_collection_t *collection, void *context, bson_error_t *error)
+{
+	struct insertion *in = context;
+	/* A second run starts over: what the first one stored comes back as duplicates. */
+	in->duplicate_count = 0;
+	in->concern_failed = false;
+	bson_t options = BSON_INITIALIZER;
+	BSON_APPEND_BOOL(&options, "ordered", false);
+	BSON_APPEND_BOOL(&options, "validate", false); /* done by entry_document_check */
+	bson_t reply;
+	bool ok = mongoc_collection_insert_many(collection, in->pointers, in->sent_count, &options,
+						&reply, error);
+	bool errors = each_element(&reply, "writeErrors", in, note_write_error);
+	each_element(&reply, "writeConcernErrors", in, note_concern_error);
+	/* Errors of single documents are an answer; but no answer may follow them in a large batch.
+	 */
+	if (!ok && error->domain != MONGOC_ERROR_STREAM &&
+	    error->domain != MONGOC_ERROR_SERVER_SELECTION)
+		ok = errors || in->concern_failed;
+	bson_destroy(&reply);
+	bson_destroy(&options);
+	return ok;
+}
+
+static int compare_ids(const void *a, const void *b, void *context)
+{
+	const struct entry *entries = context;
+	return memcmp(entries[*(const size_t *)a].id, entries[*(const size_t *)b].id,
+		      ENTRY_ID_DIGITS);
+}
+
+/* The first of the sorted duplicates that does not come before id. */
+static size_t first_duplicate(const struct insertion *in, const char *id)
+{
+	size_t low = 0;
+	size_t high = in->duplicate_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (memcmp(in->entries[in->duplicates[middle]].id, id, ENTRY_ID_DIGITS) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void judge_duplicates(struct insertion *in, const struct entry *stored)
+{
+	for (size_t d = first_duplicate(in, stored->id); d < in->duplicate_count; d++) {
+		size_t i = in->duplicates[d];
+		if (memcmp(in->entries[i].id, stored->id, ENTRY_ID_DIGITS) != 0)
+			return;
+		if (entry_same_content(&in->entries[i], stored))
+			verdict_none(&in->verdicts[i]);
+		else
+			error_set(&in->verdicts[i], ERROR_CONFLICT,
+				  "id %s: in use for another entry", stored->id);
+	}
+}
+
+/* {_id: {$in: [every duplicate once]}} */
+static void write_filter(const struct insertion *in, bson_t *filter)
+{
+	bson_t id;
+	bson_t list;
+	BSON_APPEND_DOCUMENT_BEGIN(filter, "_id", &id);
+	BSON_APPEND_ARRAY_BEGIN(&id, "$in", &list);
+	const char *last = "";
+	uint32_t n = 0;
+	for (size_t d = 0; d < in->duplicate_count; d++) {
+		const char *text = in->entries[in->duplicates[d]].id;
+		if (strcmp(text, last) == 0)
+			continue;
+		last = text;
+		bson_oid_t oid;
+		bson_oid_init_from_string(&oid, text);
+		char room[16];
+		const char *key;
+		bson_uint32_to_string(n++, &key, room, sizeof(room));
+		BSON_APPEND_OID(&list, key, &oid);
+	}
+	bson_append_array_end(&id, &list);
+	bson_append_document_end(filter, &id);
+}
+
+static bool compare(mongoc_collection_t *collection, void *context, bson_error_t *error)
+{
+	struct insertion *in = context;
+	bson_t filter = BSON_INITIALIZER;
+	write_filter(in, &filter);
+	/* The primary's, whatever the URL prefers: another member may not have it yet. */
+	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+	mongoc_cursor_t *cursor =
+		mongoc_collection_find_with_opts(collection, &filter, NULL, primary);
+	const bson_t *document;
+	bool ok = true;
+	while (ok && mongoc_cursor_next(cursor, &document)) {
+		struct entry stored;
+		int64_t updated_ms;
+		entry_document_read(document, &stored, &updated_ms);
+		judge_duplicates(in, &stored);
+		if (clock_now_ms() > mongo_deadline_ms())
+			ok = mongo_too_late(error);
+	}
+	ok = ok && !mongoc_cursor_error(cursor, error);
+	mongoc_cursor_destroy(cursor);
+	mongoc_read_prefs_destroy(primary);
+	bson_destroy(&filter);
+	return ok;
+}
+
+/* Until they are compared, nobody knows whether the stored ones are the same entries. */
+static void settle_duplicates(struct insertion *in)
+{
+	if (in->duplicate_count == 0)
+		return;
+	for (size_t d = 0; d < in->duplicate_count; d++)
+		error_set(&in->verdicts[in->duplicates[d]], ERROR_PEER_TIMEOUT,
+			  "MongoDB did not answer in time");
+	qsort_r(in->duplicates, in->duplicate_count, sizeof(*in->duplicates), compare_ids,
+		(void *)in->entries);
+	mongo_run(compare, in, NULL);
+}
+
+static void fail_all(struct insertion *in, const struct error *why)
+{
+	for (size_t k = 0; k < in->sent_count; k++)
+		in->verdicts[in->sent[k]] = *why;
+}
+
+static void doubt_all(struct insertion *in)
+{
+	for (size_t k = 0; k < in->sent_count; k++) {
+		struct error *verdict = &in->verdicts[in->sent[k]];
+		if (verdict->code == ERROR_NONE)
+			error_set(verdict, ERROR_PEER_TIMEOUT,
+				  "MongoDB did not confirm in time that the entry is safe");
+	}
+}
+
+enum error_code entries_insert(const struct entry *entries, size_t count, struct error *verdicts,
+			       struct error *e)
+{
+	CLEANUP(insertion_finish)
+	struct insertion in = { .entries = entries, .verdicts = verdicts };
+	struct error why = { 0 };
+	if (count == 0)
+		return ERROR_NONE;
+	if (!build(&in, count)) {
+		error_set(&why, ERROR_INTERNAL, "out of memory");
+		for (size_t i = 0; i < count; i++)
+			verdicts[i] = why;
+	} else if (in.sent_count > 0) {
+		if (mongo_run(insert, &in, &why))
+			fail_all(&in, &why);
+		else
+			settle_duplicates(&in);
+		if (in.concern_failed)
+			doubt_all(&in);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (verdicts[i].code)
+			return error_set(e, verdicts[i].code, "%s", verdicts[i].text);
+	}
+	return ERROR_NONE;
+}

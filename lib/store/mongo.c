@@ -1,0 +1,270 @@
+/* mongo: the client, its timeouts, and what happens when the store is away. */
+#include "store/mongo.h"
+
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/limits.h"
+#include "core/log.h"
+
+/* What an operation may take at most, as shares of STORE_TIMEOUT_MS that add up to it: a first try
+ * that failed at once, then selecting a server, then its answer. */
+enum { AT_ONCE_SHARE = 12, CONNECT_SHARE = 4, ANSWER_SHARE_NUMERATOR = 2, ANSWER_SHARE = 3 };
+
+/* A rescan blocks whoever calls next. Servers that change are noticed by the errors they give. */
+enum { RESCAN_MS = 10 * 60 * 1000 };
+
+static const char *database_name = MONGO_DATABASE;
+static mongoc_client_t *client;
+static int64_t paused_until_ms;
+static int64_t deadline_ms;
+
+static void log_line(mongoc_log_level_t level, const char *domain, const char *message,
+		     void *context)
+{
+	(void)context;
+	/* Its warnings are about what we do not need, or come back as errors: of no use to many. */
+	if (level <= MONGOC_LOG_LEVEL_CRITICAL)
+		log_warning("libmongoc", LOG_TEXT("domain", domain), LOG_TEXT("reason", message));
+	else if (level <= MONGOC_LOG_LEVEL_WARNING)
+		log_debug("libmongoc", LOG_TEXT("domain", domain), LOG_TEXT("reason", message));
+}
+
+static void init_library(void)
+{
+	static bool done;
+	if (done)
+		return;
+	mongoc_init();
+	mongoc_log_set_handler(log_line, NULL);
+	done = true;
+}
+
+static bool set_unless_given(mongoc_uri_t *uri, const char *option, long value)
+{
+	return mongoc_uri_has_option(uri, option) ||
+	       mongoc_uri_set_option_as_int32(uri, option, (int32_t)value);
+}
+
+static long answer_timeout_ms(void)
+{
+	return config()->store_timeout_ms * ANSWER_SHARE_NUMERATOR / ANSWER_SHARE;
+}
+
+static bool set_timeouts(mongoc_uri_t *uri)
+{
+	long share = config()->store_timeout_ms / CONNECT_SHARE;
+	long connect = share < CONNECT_TIMEOUT_MS ? share : CONNECT_TIMEOUT_MS;
+	return set_unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, connect) &&
+	       set_unless_given(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, connect) &&
+	       set_unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, answer_timeout_ms()) &&
+	       set_unless_given(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, RESCAN_MS);
+}
+
+/* The library's own second try would double the time; ours is bounded, and needs no replica set. */
+static bool set_behaviour(mongoc_uri_t *uri)
+{
+	if (!mongoc_uri_has_option(uri, MONGOC_URI_RETRYWRITES) &&
+	    !mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false))
+		return false;
+	if (!mongoc_uri_has_option(uri, MONGOC_URI_RETRYREADS) &&
+	    !mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, false))
+		return false;
+	if (mongoc_uri_get_tls(uri) && !mongoc_uri_has_option(uri, MONGOC_URI_TLSCAFILE) &&
+	    !mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_TLSCAFILE, config()->tls_ca_file))
+		return false;
+	return mongoc_uri_get_appname(uri) || !*log_program() ||
+	       mongoc_uri_set_appname(uri, log_program());
+}
+
+/* Majority and journalled, where the URL does not say otherwise; it may not ask for no answer. */
+static enum error_code set_write_concern(const mongoc_uri_t *uri, struct error *e)
+{
+	mongoc_write_concern_t *concern =
+		mongoc_write_concern_copy(mongoc_client_get_write_concern(client));
+	if (!mongoc_uri_has_option(uri, MONGOC_URI_W))
+		mongoc_write_concern_set_w(concern, MONGOC_WRITE_CONCERN_W_MAJORITY);
+	if (!mongoc_uri_has_option(uri, MONGOC_URI_JOURNAL))
+		mongoc_write_concern_set_journal(concern, true);
+	/* Shorter than the wait for the answer, so that a slow majority is told apart from silence.
+	 */
+	if (!mongoc_uri_has_option(uri, MONGOC_URI_WTIMEOUTMS))
+		mongoc_write_concern_set_wtimeout_int64(concern, answer_timeout_ms() * 9 / 10);
+	bool answered = mongoc_write_concern_is_acknowledged(concern) &&
+			mongoc_write_concern_is_valid(concern);
+	if (answered)
+		mongoc_client_set_write_concern(client, concern);
+	mongoc_write_concern_destroy(concern);
+	return answered ? ERROR_NONE
+			: error_set(e, ERROR_CONFIG, "MONGO_URL: writes must be acknowledged (w)");
+}
+
+static enum error_code open_client(struct error *e)
+{
+	init_library();
+	/* The library's own message may quote the password. */
+	mongoc_uri_t *uri = mongoc_uri_new_with_error(config()->mongo_url, NULL);
+	if (!uri)
+		return error_set(e, ERROR_CONFIG, "MONGO_URL: not a URL of MongoDB");
+	enum error_code code = ERROR_NONE;
+	if (!set_timeouts(uri) || !set_behaviour(uri))
+		code = error_set(e, ERROR_CONFIG, "MONGO_URL: an option cannot be set");
+	bson_error_t error = { 0 };
+	if (!code && !(client = mongoc_client_new_from_uri_with_error(uri, &error))) {
+		log_error("no client of MongoDB", LOG_TEXT("reason", error.message));
+		code = error_set(e, ERROR_CONFIG, "MONGO_URL: cannot be used");
+	}
+	if (!code) {
+		mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+		code = set_write_concern(uri, e);
+	}
+	if (code)
+		mongo_close();
+	mongoc_uri_destroy(uri);
+	return code;
+}
+
+/* Codes of the server that say "not now": it did nothing, or it is not known whether it did. */
+static const struct {
+	uint32_t server_code;
+	enum error_code code;
+} server_codes[] = {
+	{ 10107, ERROR_PEER_DOWN },    /* NotWritablePrimary */
+	{ 13435, ERROR_PEER_DOWN },    /* NotPrimaryNoSecondaryOk */
+	{ 13436, ERROR_PEER_DOWN },    /* NotPrimaryOrSecondary */
+	{ 189, ERROR_PEER_TIMEOUT },   /* PrimarySteppedDown */
+	{ 91, ERROR_PEER_TIMEOUT },    /* ShutdownInProgress */
+	{ 11600, ERROR_PEER_TIMEOUT }, /* InterruptedAtShutdown */
+	{ 11602, ERROR_PEER_TIMEOUT }, /* InterruptedDueToReplStateChange */
+	{ 50, ERROR_PEER_TIMEOUT },    /* MaxTimeMSExpired */
+	{ 64, ERROR_PEER_TIMEOUT },    /* WriteConcernFailed */
+	{ 17280, ERROR_TOO_LARGE },    /* KeyTooLong */
+	{ 10334, ERROR_TOO_LARGE },    /* BSONObjectTooLarge */
+};
+
+static enum error_code classify(const bson_error_t *error)
+{
+	switch (error->domain) {
+	case MONGOC_ERROR_SERVER_SELECTION:
+	case MONGOC_ERROR_CLIENT: /* its login was refused */
+		return ERROR_PEER_DOWN;
+	case MONGOC_ERROR_STREAM:
+	case MONGOC_ERROR_PROTOCOL:
+		return ERROR_PEER_TIMEOUT;
+	default:
+		break;
+	}
+	for (size_t i = 0; i < sizeof(server_codes) / sizeof(server_codes[0]); i++) {
+		if (error->domain == MONGOC_ERROR_SERVER &&
+		    error->code == server_codes[i].server_code)
+			return server_codes[i].code;
+	}
+	return ERROR_PEER_ANSWER;
+}
+
+static const char *sentence(enum error_code code)
+{
+	switch (code) {
+	case ERROR_PEER_DOWN:
+		return "MongoDB cannot be reached";
+	case ERROR_PEER_TIMEOUT:
+		return "MongoDB did not answer in time";
+	case ERROR_TOO_LARGE:
+		return "over MongoDB's limit for one document";
+	default:
+		return "MongoDB refused";
+	}
+}
+
+/* Either kind of operation, so that one loop runs both. */
+struct job {
+	mongo_operation *on_collection;
+	mongo_database_operation *on_database;
+	void *context;
+};
+
+static bool run_job(const struct job *job, bson_error_t *error)
+{
+	bool ok;
+	if (job->on_database) {
+		mongoc_database_t *database = mongoc_client_get_database(client, database_name);
+		ok = job->on_database(database, job->context, error);
+		mongoc_database_destroy(database);
+		return ok;
+	}
+	mongoc_collection_t *entries =
+		mongoc_client_get_collection(client, database_name, MONGO_COLLECTION);
+	ok = job->on_collection(entries, job->context, error);
+	mongoc_collection_destroy(entries);
+	return ok;
+}
+
+static enum error_code try_job(const struct job *job, struct error *e)
+{
+	enum error_code code = client ? ERROR_NONE : open_client(e);
+	if (code)
+		return code;
+	bson_error_t error = { 0 };
+	if (run_job(job, &error))
+		return ERROR_NONE;
+	code = classify(&error);
+	log_warning("MongoDB failed", LOG_INT("domain", error.domain), LOG_INT("code", error.code),
+		    LOG_TEXT("reason", error.message));
+	if (code == ERROR_PEER_DOWN || code == ERROR_PEER_TIMEOUT)
+		mongo_close();
+	return error_set(e, code, "%s", sentence(code));
+}
+
+static enum error_code run(const struct job *job, struct error *e)
+{
+	int64_t now = clock_now_ms();
+	if (now < paused_until_ms)
+		return error_set(e, ERROR_PEER_DOWN, "%s", sentence(ERROR_PEER_DOWN));
+	deadline_ms = now + config()->store_timeout_ms;
+	bool kept = client != NULL;
+	enum error_code code = try_job(job, e);
+	bool at_once = clock_now_ms() - now <= config()->store_timeout_ms / AT_ONCE_SHARE;
+	if (code == ERROR_PEER_TIMEOUT && kept && at_once) {
+		code = try_job(job, e);
+		/* Nothing was sent now, but what became of the first try is not known. */
+		if (code == ERROR_PEER_DOWN)
+			code = error_set(e, ERROR_PEER_TIMEOUT, "%s", sentence(ERROR_PEER_TIMEOUT));
+	}
+	if (code == ERROR_PEER_DOWN || code == ERROR_PEER_TIMEOUT)
+		paused_until_ms = clock_now_ms() + PEER_PAUSE_MS;
+	return code;
+}
+
+enum error_code mongo_run(mongo_operation *operation, void *context, struct error *e)
+{
+	return run(&(struct job){ .on_collection = operation, .context = context }, e);
+}
+
+enum error_code mongo_run_on_database(mongo_database_operation *operation, void *context,
+				      struct error *e)
+{
+	return run(&(struct job){ .on_database = operation, .context = context }, e);
+}
+
+int64_t mongo_deadline_ms(void)
+{
+	return deadline_ms;
+}
+
+bool mongo_too_late(bson_error_t *error)
+{
+	bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_SOCKET, "too late");
+	return false;
+}
+
+void mongo_close(void)
+{
+	if (client)
+		mongoc_client_destroy(client);
+	client = NULL;
+	paused_until_ms = 0;
+}
+
+void mongo_use_database(const char *name)
+{
+	database_name = name;
+}
