@@ -1,8 +1,9 @@
-/* config: the table of settings, as text or as the page of the documentation. */
+/* config: the table of settings, as text or as a page. */
 #include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
+#include "config_page.h"
 #include "core/config.h"
 
 enum { VALUE_BYTES = 1024 };
@@ -18,55 +19,13 @@ static void print_text(void)
 	}
 }
 
-/* A | would end the cell. */
-static void print_cell(const char *text)
-{
-	for (; *text; text++)
-		printf(*text == '|' ? "\\|" : "%c", *text);
-}
-
-static const char page_head[] =
-	"# Settings\n"
-	"\n"
-	"Every program reads its settings from the environment, once, when it starts. Any variable "
-	"NAME\n"
-	"may be given as NAME_FILE instead: the value is then the contents of that file, less one "
-	"newline\n"
-	"at its end. An empty variable has its default. A wrong value stops the program with one "
-	"line that\n"
-	"names the variable. `flexi config` prints the values in force.\n"
-	"\n"
-	"This page is printed by `flexi config --markdown`; change lib/core/config.c instead.\n"
-	"\n"
-	"| Variable | Kind | Default | What it is |\n"
-	"|---|---|---|---|\n";
-
-static void print_page(void)
-{
-	struct config_variable row;
-	fputs(page_head, stdout);
-	for (size_t i = 0; config_variable(i, &row); i++) {
-		printf("| %s | ", row.name);
-		print_cell(row.type);
-		printf(row.secret ? ", secret | " : " | ");
-		if (*row.preset) {
-			printf("`");
-			print_cell(row.preset);
-			printf("`");
-		}
-		printf(" | ");
-		print_cell(row.about);
-		printf(" |\n");
-	}
-}
-
 int command_config(int argc, char **argv)
 {
 	bool page = argc == 1 && strcmp(argv[0], "--markdown") == 0;
 	if (argc > 0 && !page)
 		return command_misuse("config", "not an option", argv[argc - 1]);
 	if (page)
-		print_page();
+		config_page(stdout);
 	else
 		print_text();
 	return EXIT_DONE;

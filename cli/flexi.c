@@ -19,6 +19,14 @@ static const struct command commands[] = {
 	  "  --wait SECONDS  wait so long for services that are not up yet (default 0, at most "
 	  "3600)\n",
 	  false },
+	{ "status", command_status, "what runs, since when, how many workers, and what is unwell",
+	  "\n"
+	  "Prints a line for each service of the stack in RUN_DIR. WORKERS is those that run, "
+	  "those that\n"
+	  "shall, and after a + those that still finish a request. Exit status 1: something is "
+	  "unwell,\n"
+	  "or nothing runs.\n",
+	  false },
 	{ "config", command_config, "print every setting",
 	  "[--markdown]\n"
 	  "\n"

@@ -1,0 +1,198 @@
+/* services: asks s6-svstat, and reads what pools publish. */
+#include "services.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/config.h"
+#include "tool.h"
+#include "wire/json.h"
+
+enum { PATH_ROOM = 512, MAX_STATUS_BYTES = 4096 };
+
+static const char *const places[] = { "public", "internal", "queue" };
+
+static bool path_of(char out[PATH_ROOM], const char *inside)
+{
+	return snprintf(out, PATH_ROOM, "%s/%s", config()->run_dir, inside) < PATH_ROOM;
+}
+
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+/* A scanner that runs holds the reading end of its control fifo open. */
+static bool scanner_runs(void)
+{
+	char path[PATH_ROOM];
+	if (!path_of(path, "services/.s6-svscan/control"))
+		return false;
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno == EACCES;
+}
+
+/* "true false 12 …", in the order of the fields that were asked for. */
+static bool read_svstat(const char *text, struct service *s)
+{
+	char up[8];
+	char wanted[8];
+	char ready[8];
+	long long pid;
+	long long seconds;
+	if (sscanf(text, "%7s %7s %7s %lld %lld", up, wanted, ready, &pid, &seconds) != 5)
+		return false;
+	s->up = strcmp(up, "true") == 0;
+	s->wanted_up = strcmp(wanted, "true") == 0;
+	s->ready = strcmp(ready, "true") == 0;
+	s->pid = pid;
+	s->since_ms = clock_wall_ms() - seconds * 1000;
+	return true;
+}
+
+static enum error_code ask_s6(struct service *s, struct error *e)
+{
+	char path[PATH_ROOM];
+	char inside[SERVICE_NAME_BYTES + 32];
+	snprintf(inside, sizeof(inside), "services/%s/notification-fd", s->name);
+	if (!path_of(path, inside))
+		return error_set(e, ERROR_INTERNAL, "RUN_DIR is too long");
+	s->tells_ready = exists(path);
+	*strrchr(path, '/') = '\0';
+	const char *const argv[] = { "s6-svstat", "-o", "up,wantedup,ready,pid,updownfor", path,
+				     NULL };
+	CLEANUP(buffer_finish) struct buffer out = { 0 };
+	enum error_code code = tool_output(argv, &out, e);
+	if (code == ERROR_PEER_ANSWER) /* that is how it says: not supervised */
+		return ERROR_NONE;
+	if (code)
+		return code;
+	s->supervised = read_svstat(buffer_text(&out).s, s);
+	return s->supervised
+		       ? ERROR_NONE
+		       : error_set(e, ERROR_PEER_ANSWER, "s6-svstat: an answer of another kind");
+}
+
+static int64_t number_of(struct json_object *object, const char *name)
+{
+	struct json_object *value = NULL;
+	return json_object_object_get_ex(object, name, &value) ? json_object_get_int64(value) : 0;
+}
+
+static void read_pool_object(struct json_object *object, struct service *s)
+{
+	struct json_object *workers = NULL;
+	struct text state = { 0 };
+	struct text refused = text_of("");
+	if (number_of(object, "pid") != s->pid ||
+	    json_member(object, "", "workers", &workers, NULL) ||
+	    json_string(object, "", "state", JSON_REQUIRED, &state, NULL) ||
+	    json_string(object, "", "refused", JSON_OPTIONAL, &refused, NULL))
+		return; /* of a pool that is gone: the new one has not published yet */
+	s->pool = (struct pool_state){
+		.known = true,
+		.wanted = number_of(workers, "wanted"),
+		.running = number_of(workers, "running"),
+		.leaving = number_of(workers, "leaving"),
+		.restarts = number_of(object, "restarts"),
+		.refused = refused.n > 0,
+	};
+	snprintf(s->pool.state, sizeof(s->pool.state), "%s", state.s);
+}
+
+/* Reads PLACE/NAME.status of the pool that the service PLACE.NAME is. */
+static void read_pool(struct service *s)
+{
+	char path[PATH_ROOM];
+	char inside[SERVICE_NAME_BYTES + 32];
+	char bytes[MAX_STATUS_BYTES];
+	const char *dot = strchr(s->name, '.');
+	snprintf(inside, sizeof(inside), "%.*s/%s.status", (int)(dot - s->name), s->name, dot + 1);
+	int fd = path_of(path, inside) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return;
+	ssize_t n = read(fd, bytes, sizeof(bytes) - 1);
+	close(fd);
+	if (n <= 0)
+		return;
+	bytes[n] = '\0';
+	struct json_object *object = NULL;
+	if (!json_parse((struct text){ bytes, (size_t)n }, "status", &object, NULL) &&
+	    json_object_is_type(object, json_type_object))
+		read_pool_object(object, s);
+	json_object_put(object);
+}
+
+static bool is_pool_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		size_t n = strlen(places[i]);
+		if (strncmp(name, places[i], n) == 0 && name[n] == '.' && name[n + 1])
+			return true;
+	}
+	return false;
+}
+
+static int is_service(const struct dirent *d)
+{
+	return d->d_name[0] != '.' && strlen(d->d_name) < SERVICE_NAME_BYTES;
+}
+
+static enum error_code read_each(struct dirent **names, int count, struct service_list *list,
+				 struct error *e)
+{
+	enum error_code code = ERROR_NONE;
+	for (int i = 0; i < count && !code; i++) {
+		struct service *s = &list->services[list->count++];
+		snprintf(s->name, sizeof(s->name), "%.*s", SERVICE_NAME_BYTES - 1,
+			 names[i]->d_name);
+		s->is_pool = is_pool_name(s->name);
+		code = ask_s6(s, e);
+		if (!code && s->is_pool && s->up)
+			read_pool(s);
+	}
+	return code;
+}
+
+enum error_code services_read(struct service_list *list, struct error *e)
+{
+	char path[PATH_ROOM];
+	struct dirent **names = NULL;
+	*list = (struct service_list){ 0 };
+	if (!path_of(path, "services"))
+		return error_set(e, ERROR_INTERNAL, "RUN_DIR is too long");
+	int count = scandir(path, &names, is_service, alphasort);
+	if (count < 0 && errno == ENOENT)
+		return error_set(e, ERROR_NOT_FOUND, "nothing runs: there is no %s", path);
+	if (count < 0)
+		return error_set(e, ERROR_INTERNAL, "%s: %s", path, strerror(errno));
+	enum error_code code = ERROR_NONE;
+	if (!scanner_runs())
+		code = error_set(e, ERROR_NOT_FOUND, "nothing runs: the stack in %s is stopped",
+				 config()->run_dir);
+	list->services = calloc((size_t)count + 1, sizeof(*list->services));
+	if (!code && !list->services)
+		code = error_set(e, ERROR_INTERNAL, "out of memory");
+	if (!code)
+		code = read_each(names, count, list, e);
+	for (int i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+	if (code)
+		service_list_finish(list);
+	return code;
+}
+
+void service_list_finish(struct service_list *list)
+{
+	free(list->services);
+	*list = (struct service_list){ 0 };
+}
