@@ -6,7 +6,7 @@
 
 /* The longest encoded word is 75 characters (RFC 2047 section 2): 12 frame 63, which hold 45 bytes.
  */
-enum { ENCODED_WORD_BYTES = 45, MAX_ID_TEXT_BYTES = 64 };
+enum { ENCODED_WORD_BYTES = 45, MAX_WORD_BYTES = 60, MAX_ID_TEXT_BYTES = 64 };
 
 static bool is_control(gunichar c)
 {
@@ -56,9 +56,9 @@ void message_id(struct text id, const struct address_domain *domain, char out[ME
 }
 
 /*
- * Whether GMime would write this text so that a reader sees another: what
- * looks like an encoded word is read as one, blanks at an end or side by side
- * are lost where lines are folded, and a long word makes a long line.
+ * Whether a text must go as encoded words: because it is not ASCII; because
+ * it, or a part, could be taken for one; because of blanks that folding loses;
+ * because a word would make too long a line.
  */
 static bool needs_encoding(struct text t)
 {
@@ -66,8 +66,10 @@ static bool needs_encoding(struct text t)
 	char last = ' ';
 	for (size_t i = 0; i < t.n; i++) {
 		char c = t.s[i];
+		bool blanks = c == ' ' && last == ' ';
+		bool marks = (c == '?' && last == '=') || (c == '=' && last == '?');
 		word = c == ' ' ? 0 : word + 1;
-		if ((c == ' ' && last == ' ') || (c == '?' && last == '=') || word > 200)
+		if ((unsigned char)c >= 0x80 || blanks || marks || word > MAX_WORD_BYTES)
 			return true;
 		last = c;
 	}

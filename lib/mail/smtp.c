@@ -127,6 +127,7 @@ static enum error_code make_url(const struct smtp_server *server, CURLU *url, st
 	bool ipv6 = strchr(server->host, ':');
 	g_autofree char *host =
 		g_strdup_printf("%s%s%s", ipv6 ? "[" : "", server->host, ipv6 ? "]" : "");
+	g_autofree char *path = g_strdup_printf("/%s", server->greeting->text);
 	char port[16];
 	snprintf(port, sizeof(port), "%ld", server->port);
 	const char *scheme = server->encryption == MAIL_ENCRYPTION_SSL ? "smtps" : "smtp";
@@ -135,7 +136,7 @@ static enum error_code make_url(const struct smtp_server *server, CURLU *url, st
 		return error_set(e, ERROR_CONFIG, "MAIL_HOST: not a host name");
 	if (curl_url_set(url, CURLUPART_PORT, port, 0))
 		return error_set(e, ERROR_CONFIG, "MAIL_PORT: not a port");
-	if (curl_url_set(url, CURLUPART_PATH, server->greeting->text, 0))
+	if (curl_url_set(url, CURLUPART_PATH, path, 0))
 		return error_set(e, ERROR_INTERNAL, "out of memory");
 	return ERROR_NONE;
 }
@@ -148,6 +149,8 @@ static bool set_connection(CURL *c, const struct smtp_server *server, CURLU *url
 	failed |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	failed |= curl_easy_setopt(c, CURLOPT_PROXY, "");
 	failed |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	/* A name server that does not answer must not hold us past the deadline. */
+	failed |= curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
 	failed |= curl_easy_setopt(c, CURLOPT_MAXCONNECTS, 1L);
 	failed |= curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
 	failed |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
