@@ -79,15 +79,17 @@ static void add_failure(struct attempts *a, const struct transport *t, enum outc
 	a->unknown = a->unknown || outcome == OUTCOME_UNKNOWN;
 }
 
-static enum outcome summary(const struct attempts *a, struct error *e)
+static enum outcome summary(const struct attempts *a, const struct entry *entry, struct error *e)
 {
 	struct text said = buffer_text(&a->sentences);
-	error_set(e, a->code, "%s (%.*s)",
-		  a->unknown ? "it is not known whether the entry was kept; asking again with its "
-			       "id is safe"
-			     : "the entry was not kept",
-		  (int)said.n, said.s);
-	return a->unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_STORED;
+	if (!a->unknown) {
+		error_set(e, a->code, "the entry was not kept (%.*s)", (int)said.n, said.s);
+		return OUTCOME_NOT_STORED;
+	}
+	error_set(e, a->code,
+		  "whether the entry was kept is not known; repeat it with the id %s (%.*s)",
+		  entry->id, (int)said.n, said.s);
+	return OUTCOME_UNKNOWN;
 }
 
 /* Half of the time that is left, so that an answer, or another way, has the rest. */
@@ -126,5 +128,5 @@ enum outcome transport_send(struct text only, const struct entry *entry, int64_t
 	}
 	if (attempts.code == ERROR_NONE)
 		attempts.code = ERROR_CONFIG;
-	return summary(&attempts, e);
+	return summary(&attempts, entry, e);
 }
