@@ -34,7 +34,8 @@ LDLIBS_ALL   = -lfcgi $(PACKAGE_LIBS) -lgumbo -linih -lcrypt -lm $(LDLIBS)
 
 LIB_SOURCES := $(wildcard lib/*/*.c)
 LIB         := $(BUILD)/libflexiconnect.a
-HANDLERS    := $(patsubst handlers/%.c,$(BUILD)/handlers/%,$(wildcard handlers/*/*.c))
+HANDLERS    := $(patsubst handlers/%.c,$(BUILD)/handlers/%,$(wildcard handlers/*/*.c)) \
+	$(patsubst %,$(BUILD)/%,$(wildcard handlers/*/*.conf))
 PROGRAMS    := pool watch listener flexi
 spawn_SHARED     := spawn/layout.c spawn/tool.c
 pool_SOURCES     := $(wildcard spawn/pool*.c) $(spawn_SHARED)
@@ -74,6 +75,9 @@ LINK = @mkdir -p $(@D); echo "LINK $@"; $(if $(V),set -x;) $(CC) $(CFLAGS_ALL) $
 $(BUILD)/handlers/%: $(BUILD)/obj/handlers/%.o $(LIB)
 	$(LINK)
 
+$(BUILD)/handlers/%.conf: handlers/%.conf
+	@mkdir -p $(@D); cp $< $@
+
 # The programs that the documents show.
 $(BUILD)/examples/%: $(BUILD)/obj/docs/examples/%.o $(LIB)
 	$(LINK)
@@ -91,9 +95,10 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 	$(LINK)
 $(BUILD)/tests/%: LDLIBS_ALL += -lcmocka
 
-# Programs that tests run against: plain libfcgi programs, not handlers of ours.
+# Programs that tests run against: plain libfcgi programs, and one handler by lib/handler.
 $(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o
 	$(LINK)
+$(BUILD)/probes/gated: $(LIB)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
