@@ -30,7 +30,7 @@ PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES))
 CPPFLAGS_ALL = -D_GNU_SOURCE -DFLEXI_VERSION='"$(VERSION)"' -Ilib -Itests/unit $(patsubst -I%,-isystem %,$(PACKAGE_CFLAGS)) $(CPPFLAGS)
 CFLAGS_ALL   = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(CFLAGS)
-LDLIBS_ALL   = -lfcgi $(PACKAGE_LIBS) -lgumbo -linih -lcrypt -lm $(LDLIBS)
+LDLIBS_ALL   = -lfcgi $(PACKAGE_LIBS) -linih -lcrypt -lm $(LDLIBS)
 
 LIB_SOURCES := $(wildcard lib/*/*.c)
 LIB         := $(BUILD)/libflexiconnect.a
