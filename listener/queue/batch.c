@@ -113,13 +113,38 @@ void batch_destroy(struct batch *b)
 	free(b);
 }
 
-/* A routing key may be any bytes; what is not clean JSON text goes as a question mark. */
+static bool is_plain(struct text t)
+{
+	for (size_t i = 0; i < t.n; i++) {
+		if (t.s[i] < 0x20 || t.s[i] == 0x7F || t.s[i] == '"' || t.s[i] == '\\')
+			return false;
+	}
+	return true;
+}
+
+/* A routing key may be any bytes; what is no clean text goes as question marks. */
 static void append_key(struct buffer *body, struct text key)
 {
+	if (is_plain(key)) {
+		buffer_append_text(body, key);
+		return;
+	}
+	CLEANUP(buffer_finish) struct buffer string = { 0 };
+	buffer_append_string(&string, "\"");
 	for (size_t i = 0; i < key.n; i++) {
-		char c = key.s[i];
-		bool plain = c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
-		buffer_append(body, plain ? &c : "?", 1);
+		if (key.s[i] == '"' || key.s[i] == '\\')
+			buffer_append_string(&string, "\\");
+		buffer_append(&string, key.s + i, 1);
+	}
+	buffer_append_string(&string, "\"");
+	struct json_object *value = NULL;
+	struct text text = buffer_text(&string);
+	bool clean = !json_parse(text, "key", &value, NULL);
+	json_put(&value);
+	body->failed = body->failed || string.failed;
+	for (size_t i = 1; i + 1 < text.n; i++) {
+		bool ascii = text.s[i] >= 0x20 && text.s[i] != 0x7F;
+		buffer_append(body, clean || ascii ? text.s + i : "?", 1);
 	}
 }
 

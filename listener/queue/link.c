@@ -20,6 +20,8 @@ enum {
 	LINK_LONGEST_WAIT_MS = 10000,
 	/* Heartbeats are sent and missed only when somebody looks. */
 	LINK_TICK_MS = BROKER_HEARTBEAT_S * 1000 / 4,
+	/* For the answer to a goodbye. */
+	LINK_LEAVE_TIMEOUT_MS = 3000,
 	/* How many frames are read before others get their turn. */
 	LINK_FRAMES_AT_ONCE = 1024,
 };
@@ -63,7 +65,6 @@ static void on_handle_freed(uv_handle_t *handle)
 static void on_timer_closed(uv_handle_t *handle)
 {
 	struct link *link = handle->data;
-	link->state = LINK_CLOSED;
 	link->events->closed(link->owner);
 }
 
@@ -102,28 +103,73 @@ static bool handle_own(struct link *link, const amqp_frame_t *frame)
 	return false;
 }
 
+/* One frame, if there is one. Returns a status of rabbitmq-c. */
+static int read_frame(struct link *link, amqp_frame_t *frame)
+{
+	static const struct timeval no_wait = { 0 };
+	amqp_maybe_release_buffers(link->connection);
+	return amqp_simple_wait_frame_noblock(link->connection, frame, &no_wait);
+}
+
 /* Reads what is there. More than a turn's worth is left for the next turn. */
 static void pump(struct link *link)
 {
-	static const struct timeval no_wait = { 0 };
 	int frames = 0;
 	int status = AMQP_STATUS_OK;
-	while (link->state == LINK_UP && frames++ < LINK_FRAMES_AT_ONCE) {
-		amqp_frame_t frame;
-		amqp_maybe_release_buffers(link->connection);
-		status = amqp_simple_wait_frame_noblock(link->connection, &frame, &no_wait);
+	amqp_frame_t frame;
+	while (link_is_up(link) && frames++ < LINK_FRAMES_AT_ONCE) {
+		status = read_frame(link, &frame);
 		if (status != AMQP_STATUS_OK)
 			break;
 		if (!handle_own(link, &frame))
 			link->events->frame(link->owner, &frame);
 	}
-	if (link->state == LINK_UP && status != AMQP_STATUS_TIMEOUT)
+	if (status != AMQP_STATUS_TIMEOUT)
 		link_check(link, status, "read");
-	if (link->state == LINK_UP) {
+	if (link_is_up(link)) {
 		uint64_t again = status == AMQP_STATUS_TIMEOUT ? LINK_TICK_MS : 0;
 		uv_timer_start(&link->timer, on_timer, again, 0);
 		link->events->read(link->owner);
 	}
+}
+
+/* There is nothing to say to a connection that broke: a farewell could only block. */
+static void drop_connection(struct link *link)
+{
+	stop_poll(link);
+	if (link->connection)
+		amqp_destroy_connection(link->connection);
+	link->connection = NULL;
+}
+
+static void finish(struct link *link)
+{
+	drop_connection(link);
+	uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+}
+
+static void say_goodbye(struct link *link)
+{
+	amqp_connection_close_t close = { .reply_code = AMQP_REPLY_SUCCESS };
+	link->state = LINK_LEAVING;
+	uv_timer_start(&link->timer, on_timer, LINK_LEAVE_TIMEOUT_MS, 0);
+	if (amqp_send_method(link->connection, 0, AMQP_CONNECTION_CLOSE_METHOD, &close) !=
+	    AMQP_STATUS_OK)
+		finish(link);
+}
+
+/* Reads until the goodbye is answered; what else still comes is not acked, and goes back. */
+static void leave(struct link *link)
+{
+	amqp_frame_t frame;
+	int status;
+	while ((status = read_frame(link, &frame)) == AMQP_STATUS_OK) {
+		if (frame.frame_type == AMQP_FRAME_METHOD &&
+		    frame.payload.method.id == AMQP_CONNECTION_CLOSE_OK_METHOD)
+			break;
+	}
+	if (status != AMQP_STATUS_TIMEOUT)
+		finish(link);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -133,8 +179,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		link_break(link, uv_strerror(status));
 		return;
 	}
+	if (link->state == LINK_LEAVING) {
+		leave(link);
+		return;
+	}
 	pump(link);
-	if (events & UV_WRITABLE && link->state == LINK_UP) {
+	if (events & UV_WRITABLE && link_is_up(link)) {
 		uv_poll_start(poll, UV_READABLE, on_poll);
 		link->events->writable(link->owner);
 	}
@@ -168,7 +218,7 @@ static void go_up(struct link *link)
 	log_info("connected to RabbitMQ", LOG_TEXT("connection", link->name));
 	link->events->up(link->owner);
 	/* Some frames may have come along with the last answer: nothing would tell of them. */
-	if (link->state == LINK_UP)
+	if (link_is_up(link))
 		uv_timer_start(&link->timer, on_timer, 0, 0);
 }
 
@@ -178,7 +228,7 @@ static void after_work(uv_work_t *w, int status)
 	struct link *link = w->data;
 	if (link->closing) {
 		broker_disconnect(&link->fresh);
-		uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+		finish(link);
 	} else if (link->fresh) {
 		go_up(link);
 	} else {
@@ -208,18 +258,14 @@ static void connect_later(struct link *link)
 	uv_timer_start(&link->timer, on_timer, (uint64_t)link->wait_ms, 0);
 }
 
-/* There is nothing to say to a connection that broke: a farewell could only block. */
-static void drop_connection(struct link *link)
-{
-	stop_poll(link);
-	amqp_destroy_connection(link->connection);
-	link->connection = NULL;
-}
-
 static void on_timer(uv_timer_t *timer)
 {
 	struct link *link = timer->data;
-	if (link->state == LINK_WAITING) {
+	if (link->closing && link->state == LINK_UP) {
+		say_goodbye(link);
+	} else if (link->closing) {
+		finish(link);
+	} else if (link->state == LINK_WAITING) {
 		connect_now(link);
 	} else if (link->state == LINK_UP) {
 		pump(link);
@@ -257,7 +303,7 @@ bool link_can_write(struct link *link)
 
 void link_break(struct link *link, const char *why)
 {
-	if (link->state != LINK_UP || link->closing)
+	if (!link_is_up(link))
 		return;
 	log_warning("connection to RabbitMQ given up", LOG_TEXT("connection", link->name),
 		    LOG_TEXT("reason", why));
@@ -280,11 +326,7 @@ void link_close(struct link *link)
 	if (link->closing)
 		return;
 	link->closing = true;
-	stop_poll(link);
-	if (link->state == LINK_UP)
-		broker_disconnect(&link->connection);
-	else if (link->connection)
-		drop_connection(link);
+	/* From the loop: the caller may be in the middle of what this would take away. */
 	if (link->state != LINK_CONNECTING)
-		uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+		uv_timer_start(&link->timer, on_timer, 0, 0);
 }

@@ -33,7 +33,13 @@ struct link_events {
 	void (*closed)(void *owner);
 };
 
-enum link_state { LINK_WAITING, LINK_CONNECTING, LINK_UP, LINK_BROKEN, LINK_CLOSED };
+enum link_state {
+	LINK_WAITING,
+	LINK_CONNECTING,
+	LINK_UP,
+	LINK_BROKEN, /* to be given up from the loop */
+	LINK_LEAVING, /* said goodbye, and waits for the answer: what was sent before has arrived then */
+};
 
 struct link {
 	const char *name;
@@ -71,7 +77,7 @@ void link_break(struct link *link, const char *why);
 /* Breaks the link if status, of a call of rabbitmq-c, is an error. Returns whether it was none. */
 bool link_check(struct link *link, int status, const char *what);
 
-/* Closes in good order; `closed` is called later, once. */
+/* Closes in good order, within a few seconds; no event comes any more, but later `closed`, once. */
 void link_close(struct link *link);
 
 #endif

@@ -23,8 +23,8 @@
 enum {
 	READY_FD = 3,
 	EXIT_MISUSE = 100,
-	/* For threads that still connect when everything else is done. */
-	LAST_WAIT_MS = 500,
+	/* For goodbyes, and for threads that still connect when everything else is done. */
+	LAST_WAIT_MS = 4000,
 };
 
 static uv_loop_t loop;

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .stack import BUILD
@@ -22,7 +22,7 @@ from .wait import wait_until
 @dataclass
 class Answer:
     status: int = 200
-    body: bytes | str | dict | list = field(default_factory=lambda: {"error": False, "message": "done"})
+    body: bytes | str | dict | list | None = None
     worker: bool = True  # whether it says X-Handler
     cut: bool = False  # ends the connection in the middle of the body
     silent: bool = False  # ends the connection instead of an answer
@@ -30,6 +30,8 @@ class Answer:
     def bytes(self) -> bytes:
         if isinstance(self.body, bytes):
             return self.body
+        if self.body is None:
+            return b'{"error":false,"message":"done"}' if self.status < 300 else b'{"error":true,"message":"no"}'
         return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
 
 
@@ -165,7 +167,7 @@ class Listener:
         read, write = os.pipe()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                ["sh", "-c", f'exec "$0" 3>&{write}', str(BUILD / "bin/listener")],
+                ["bash", "-c", f'exec "$0" 3>&{write}', str(BUILD / "bin/listener")],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
