@@ -6,9 +6,11 @@
 #include "core/limits.h"
 #include "core/log.h"
 
-/* What an operation may take at most, as shares of STORE_TIMEOUT_MS that add up to it: a first try
- * that failed at once, then selecting a server, then its answer. */
-enum { AT_ONCE_SHARE = 12, CONNECT_SHARE = 4, ANSWER_SHARE_NUMERATOR = 2, ANSWER_SHARE = 3 };
+/*
+ * What an operation may take at most, in twelfths of STORE_TIMEOUT_MS: a first try that failed at
+ * once, then selecting a server, then its answer. Together that is the whole.
+ */
+enum { AT_ONCE_TWELFTHS = 1, CONNECT_TWELFTHS = 4, ANSWER_TWELFTHS = 7 };
 
 /* A rescan blocks whoever calls next. Servers that change are noticed by the errors they give. */
 enum { RESCAN_MS = 10 * 60 * 1000 };
@@ -45,18 +47,18 @@ static bool set_unless_given(mongoc_uri_t *uri, const char *option, long value)
 	       mongoc_uri_set_option_as_int32(uri, option, (int32_t)value);
 }
 
-static long answer_timeout_ms(void)
+static long share_ms(int twelfths)
 {
-	return config()->store_timeout_ms * ANSWER_SHARE_NUMERATOR / ANSWER_SHARE;
+	return config()->store_timeout_ms * twelfths / 12;
 }
 
 static bool set_timeouts(mongoc_uri_t *uri)
 {
-	long share = config()->store_timeout_ms / CONNECT_SHARE;
+	long share = share_ms(CONNECT_TWELFTHS);
 	long connect = share < CONNECT_TIMEOUT_MS ? share : CONNECT_TIMEOUT_MS;
 	return set_unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, connect) &&
 	       set_unless_given(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, connect) &&
-	       set_unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, answer_timeout_ms()) &&
+	       set_unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, share_ms(ANSWER_TWELFTHS)) &&
 	       set_unless_given(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, RESCAN_MS);
 }
 
@@ -88,7 +90,8 @@ static enum error_code set_write_concern(const mongoc_uri_t *uri, struct error *
 	/* Shorter than the wait for the answer, so that a slow majority is told apart from silence.
 	 */
 	if (!mongoc_uri_has_option(uri, MONGOC_URI_WTIMEOUTMS))
-		mongoc_write_concern_set_wtimeout_int64(concern, answer_timeout_ms() * 9 / 10);
+		mongoc_write_concern_set_wtimeout_int64(concern,
+							share_ms(ANSWER_TWELFTHS) * 9 / 10);
 	bool answered = mongoc_write_concern_is_acknowledged(concern) &&
 			mongoc_write_concern_is_valid(concern);
 	if (answered)
@@ -222,7 +225,7 @@ static enum error_code run(const struct job *job, struct error *e)
 	deadline_ms = now + config()->store_timeout_ms;
 	bool kept = client != NULL;
 	enum error_code code = try_job(job, e);
-	bool at_once = clock_now_ms() - now <= config()->store_timeout_ms / AT_ONCE_SHARE;
+	bool at_once = clock_now_ms() - now <= share_ms(AT_ONCE_TWELFTHS);
 	if (code == ERROR_PEER_TIMEOUT && kept && at_once) {
 		code = try_job(job, e);
 		/* Nothing was sent now, but what became of the first try is not known. */

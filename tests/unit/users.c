@@ -2,17 +2,13 @@
  */
 #include "suite.h"
 
-#include <unistd.h>
-
-#include "core/clock.h"
 #include "core/config.h"
+#include "scratch_database.h"
 #include "store/migrate.h"
 #include "store/password.h"
-#include "store/postgres.h"
 #include "store/users.h"
 
-static char database[64];
-static char dsn[1024];
+static struct scratch_database scratch;
 
 static void skip_without_database(void)
 {
@@ -20,28 +16,13 @@ static void skip_without_database(void)
 		skip();
 }
 
-/* TEST_DSN, but for the database. */
-static void write_dsn(const char *test_dsn)
-{
-	PQconninfoOption *options = postgres_dsn_parse(test_dsn, NULL);
-	size_t n = 0;
-	for (PQconninfoOption *o = options; o && o->keyword; o++) {
-		if (o->val && *o->val && strcmp(o->keyword, "dbname") != 0)
-			n += (size_t)snprintf(dsn + n, sizeof(dsn) - n, "%s='%s' ", o->keyword,
-					      o->val);
-	}
-	snprintf(dsn + n, sizeof(dsn) - n, "dbname=%s timezone=UTC", database);
-	postgres_dsn_free(&options);
-}
-
 static int start(void **state)
 {
 	(void)state;
 	if (!getenv("TEST_DSN"))
 		return 0;
-	snprintf(database, sizeof(database), "flexi_unit_%d", (int)getpid());
-	write_dsn(getenv("TEST_DSN"));
-	setenv("DSN", dsn, 1);
+	scratch_database_init(&scratch, "users");
+	setenv("DSN", scratch.dsn, 1);
 	struct error e = { 0 };
 	const struct migration m = { .directory = ".",
 				     .seed = "dev",
@@ -58,14 +39,7 @@ static int stop(void **state)
 {
 	(void)state;
 	postgres_close();
-	if (!getenv("TEST_DSN"))
-		return 0;
-	const struct postgres_target target = { .dsn = dsn, .database = "postgres" };
-	CLEANUP(postgres_finish) PGconn *connection = NULL;
-	char drop[128];
-	snprintf(drop, sizeof(drop), "drop database %s", database);
-	return postgres_connect(&target, clock_now_ms() + 10000, &connection, NULL, NULL) ||
-	       postgres_run_script(connection, drop, clock_now_ms() + 10000, NULL, NULL);
+	return getenv("TEST_DSN") ? scratch_database_drop(&scratch) : 0;
 }
 
 static int64_t insert(const char *email, const char *first_name, const char *last_name)
@@ -266,13 +240,8 @@ static void a_connection_that_the_server_ended_is_remade(void **state)
 			   "where datname = current_database() and pid <> pg_backend_pid()";
 	CLEANUP(user_finish) struct user user = { 0 };
 	assert_int_equal(users_by_email(text_of("admin@example.com"), &user, NULL), ERROR_NONE);
-	const struct postgres_target target = { .dsn = dsn };
-	CLEANUP(postgres_finish) PGconn *other = NULL;
-	int64_t deadline = clock_now_ms() + 10000;
-	assert_int_equal(postgres_connect(&target, deadline, &other, NULL, NULL), ERROR_NONE);
 	for (int i = 0; i < 5; i++) {
-		assert_int_equal(postgres_run_script(other, kill, deadline, NULL, NULL),
-				 ERROR_NONE);
+		assert_non_null(scratch_database_query(&scratch, NULL, kill));
 		CLEANUP(user_finish) struct user again = { 0 };
 		assert_int_equal(users_by_id(user.id, &again, NULL), ERROR_NONE);
 	}
