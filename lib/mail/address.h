@@ -8,9 +8,9 @@
  * comment, no second address. So a struct address holds no byte that could end
  * a command or a header, or begin another one.
  *
- * A domain in other scripts is turned into ASCII by IDNA 2003, which is what
- * GLib has. Where IDNA 2008 would name another domain (sharp s, final sigma,
- * the joiners) the address is refused, never guessed at.
+ * A domain is put in small letters, and one in another script into ASCII by
+ * IDNA 2003, which is what GLib has. Where IDNA 2008 would name another domain
+ * (sharp s, final sigma, the joiners) it is refused, never guessed at.
  */
 #ifndef FLEXI_MAIL_ADDRESS_H
 #define FLEXI_MAIL_ADDRESS_H

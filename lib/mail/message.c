@@ -94,14 +94,16 @@ static char *encode_words(struct text t)
 }
 
 /* The text as it is to be handed to GMime; freed with g_free. */
-static char *header_text(struct text t)
+static char *header_text(struct text t, bool encode)
 {
-	return needs_encoding(t) ? encode_words(t) : g_strndup(t.s, t.n);
+	return encode || needs_encoding(t) ? encode_words(t) : g_strndup(t.s, t.n);
 }
 
 static void add_mailbox(GMimeMessage *message, GMimeAddressType type, const struct mailbox *m)
 {
-	g_autofree char *name = m->name.n > 0 ? header_text(m->name) : NULL;
+	/* GMime folds a long quoted string with a tab, which becomes part of the name. */
+	bool is_long = m->name.n > MAX_WORD_BYTES;
+	g_autofree char *name = m->name.n > 0 ? header_text(m->name, is_long) : NULL;
 	InternetAddress *address = internet_address_mailbox_new(name, m->address->text);
 	internet_address_set_charset(address, "utf-8");
 	internet_address_list_add(g_mime_message_get_addresses(message, type), address);
@@ -154,7 +156,7 @@ static void set_date(GMimeMessage *message, int64_t date_ms)
 static GMimeMessage *compose(const struct message *m)
 {
 	GMimeMessage *message = g_mime_message_new(TRUE);
-	g_autofree char *subject = header_text(m->subject);
+	g_autofree char *subject = header_text(m->subject, false);
 	add_mailbox(message, GMIME_ADDRESS_TYPE_FROM, &m->from);
 	for (size_t i = 0; i < m->to_count; i++)
 		add_mailbox(message, GMIME_ADDRESS_TYPE_TO, &m->to[i]);
