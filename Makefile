@@ -70,7 +70,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 $(LIB): $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
 	@rm -f $@; $(AR) rcs $@ $^
 
-LINK = @mkdir -p $(@D); echo "LINK $@"; $(if $(V),set -x;) $(CC) $(CFLAGS_ALL) $(HARDENING_LD) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS_ALL)
+LINK = @mkdir -p $(@D); echo "LINK $@"; $(if $(V),set -x;) $(CC) $(CFLAGS_ALL) $(HARDENING_LD) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_ALL)
 
 $(BUILD)/handlers/%: $(BUILD)/obj/handlers/%.o $(LIB)
 	$(LINK)
@@ -94,6 +94,8 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 	$(LINK)
 $(BUILD)/tests/%: LDLIBS_ALL += -lcmocka
+# Tests of a program's own modules.
+$(BUILD)/tests/verdict $(BUILD)/tests/batch: $(BUILD)/tests/%: $(BUILD)/obj/listener/queue/%.o
 
 # Programs that tests run against: plain libfcgi programs, and one handler by lib/handler.
 $(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o

@@ -40,14 +40,16 @@ static void describe(struct judgement *j, const struct answer *a)
 		snprintf(j->reason, sizeof(j->reason), "%s", a->failure ? a->failure : "no answer");
 		return;
 	}
+	struct error cut; /* between characters, if it is long */
 	const char *who = a->worker ? "the handler" : "the front door";
 	bool object = j->answer && json_object_is_type(j->answer, json_type_object);
 	bool told = object && !json_string(j->answer, "", "message", JSON_REQUIRED, &message, NULL);
 	if (told && message.n > 0)
-		snprintf(j->reason, sizeof(j->reason), "%s answered %d: %.*s", who, a->status,
-			 (int)message.n, message.s);
+		error_set(&cut, ERROR_NONE, "%s answered %d: %.*s", who, a->status, (int)message.n,
+			  message.s);
 	else
-		snprintf(j->reason, sizeof(j->reason), "%s answered %d", who, a->status);
+		error_set(&cut, ERROR_NONE, "%s answered %d", who, a->status);
+	memcpy(j->reason, cut.text, sizeof(j->reason));
 }
 
 static void all(struct judgement *j, size_t count, enum verdict_kind kind)
@@ -82,7 +84,8 @@ static bool read_failure(struct json_object *failure, const struct text *ids, si
 	size_t i = find(ids, count, id);
 	if (i == count)
 		return false;
-	bool dead = named && json_object_get_boolean(permanent);
+	bool dead = (named && json_object_get_boolean(permanent)) ||
+		    j->verdicts[i].kind == VERDICT_DEAD;
 	j->verdicts[i] = (struct verdict){ dead ? VERDICT_DEAD : VERDICT_AGAIN, reason };
 	return true;
 }

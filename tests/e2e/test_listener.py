@@ -1,4 +1,4 @@
-"""The listener against a real RabbitMQ and a queue site of the test's own: what is delivered, and what becomes of it."""
+"""The listener against a real RabbitMQ and a queue site of the test's own: what it delivers, and what becomes of it."""
 
 import json
 import signal
@@ -261,7 +261,7 @@ def test_after_the_last_attempt_it_is_a_dead_letter(make, site, queue, client):
     assert headers["x-flexi-reason"] == "no luck" and headers["x-flexi-attempts"] == 3
     assert headers["mine"] == "kept" and properties.app_id == "me" and properties.content_type == "text/x"
     assert properties.message_id == sent
-    assert not any(h.startswith("x-death") or h.startswith("x-first-death") for h in headers)
+    assert not any(h.startswith(("x-death", "x-first-death")) for h in headers)
     assert [i["attempt"] for i in site.items()] == [1, 2, 3]
 
 
