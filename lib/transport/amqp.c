@@ -47,6 +47,15 @@ void amqp_close(void)
 	broker_disconnect(&kept.connection);
 }
 
+/* As amqp_close, without a goodbye, which would wait for an answer. */
+static void drop(void)
+{
+	if (!kept.connection)
+		return;
+	confirms_finish(&kept.confirms);
+	broker_drop(&kept.connection);
+}
+
 static void look_after(void)
 {
 	struct error e;
@@ -136,8 +145,8 @@ static enum error_code publish(const struct amqp_post *post, int64_t deadline_ms
 	if (code)
 		return code;
 	struct error waited = { 0 };
-	if (confirms_wait(&kept.confirms, deadline_ms, &waited) == ERROR_PEER_TIMEOUT)
-		confirms_give_up(&kept.confirms, &waited);
+	confirms_wait(&kept.confirms, deadline_ms, &waited);
+	confirms_give_up(&kept.confirms, &waited); /* of what is still in flight, if anything */
 	return ERROR_NONE;
 }
 
@@ -163,8 +172,10 @@ static enum outcome try_post(const struct amqp_post *post, int64_t deadline_ms, 
 	if (blocked || full)
 		return settled->outcome;
 	*again = !fresh && e->code != ERROR_PEER_TIMEOUT;
-	if (e->code == ERROR_PEER_TIMEOUT)
+	if (e->code == ERROR_PEER_TIMEOUT) {
 		kept.pause_until_ms = clock_now_ms() + PEER_PAUSE_MS;
+		drop();
+	}
 	amqp_close();
 	return settled->outcome;
 }

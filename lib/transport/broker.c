@@ -311,6 +311,12 @@ void broker_disconnect(amqp_connection_state_t *connection)
 		amqp_set_rpc_timeout(*connection, &timeout);
 		amqp_connection_close(*connection, AMQP_REPLY_SUCCESS);
 	}
-	amqp_destroy_connection(*connection);
+	broker_drop(connection);
+}
+
+void broker_drop(amqp_connection_state_t *connection)
+{
+	if (*connection)
+		amqp_destroy_connection(*connection);
 	*connection = NULL;
 }

@@ -58,6 +58,9 @@ enum error_code broker_connect(const char *name, int64_t deadline_ms,
 /* Closes without waiting long, and sets *connection to NULL. NULL is allowed. */
 void broker_disconnect(amqp_connection_state_t *connection);
 
+/* The same without a goodbye, for a RabbitMQ that did not answer. */
+void broker_drop(amqp_connection_state_t *connection);
+
 /*
  * Declares exchange, queues and bindings of all triggers, all within one RPC
  * timeout of the connection. ERROR_CONFIG if an existing queue disagrees; the

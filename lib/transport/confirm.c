@@ -221,8 +221,11 @@ enum error_code confirms_wait(struct confirms *c, int64_t deadline_ms, struct er
 		enum error_code code = read_frame(c, deadline_ms, &quiet, e);
 		if (code)
 			return code;
-		if (quiet && clock_left_ms(deadline_ms) == 0)
-			return error_set(e, ERROR_PEER_TIMEOUT, "RabbitMQ did not confirm in time");
+		if (!quiet || clock_left_ms(deadline_ms) > 0)
+			continue;
+		if (was_blocked)
+			return error_set(e, ERROR_PEER_FULL, "RabbitMQ takes nothing more now");
+		return error_set(e, ERROR_PEER_TIMEOUT, "RabbitMQ did not confirm in time");
 	}
 	return ERROR_NONE;
 }

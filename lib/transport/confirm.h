@@ -77,8 +77,9 @@ enum error_code confirms_pump(struct confirms *c, struct error *e);
 
 /*
  * Waits until nothing is in flight. ERROR_PEER_TIMEOUT if that did not happen
- * before the deadline; while blocked no confirm comes, so then the wait is
- * CONFIRM_BLOCKED_GRACE_MS at most. What is in flight stays so. With any other
+ * before the deadline; ERROR_PEER_FULL if RabbitMQ blocked meanwhile and then
+ * CONFIRM_BLOCKED_GRACE_MS passed: it confirms nothing until it unblocks, but
+ * may have taken it. Either way what is in flight stays so. With any other
  * error the connection is lost.
  */
 enum error_code confirms_wait(struct confirms *c, int64_t deadline_ms, struct error *e);
