@@ -3,7 +3,7 @@
 RUFF   = $(shell tests/python --print)/bin/ruff
 PYTEST_ARGS ?=
 
-.PHONY: check test lint bench format
+.PHONY: check test lint bench soak format
 
 check: all $(UNIT_TESTS) $(PROBES) ## build and run the unit tests (no services needed)
 	@tests/unit/run $(UNIT_TESTS)
@@ -19,6 +19,10 @@ lint: test-setup ## formatting, static analysis, budgets of size, generated docu
 bench: test-setup ## measure each path as a share of the floor (BENCH_ARGS="--rounds 1 --seconds 2 broker" for less)
 	@$(MAKE) --no-print-directory -j$(shell nproc) all $(PROBES)
 	@$(shell tests/python --print)/bin/python tests/bench/bench.py $(BENCH_ARGS)
+
+soak: test-setup ## the promise under kills, for as long as told: make soak SECONDS=3600
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
+	@cd tests/e2e && $(shell tests/python --print)/bin/python -m support.promise --seconds $(or $(SECONDS),600)
 
 format: ## format everything
 	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i

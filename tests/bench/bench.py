@@ -81,9 +81,9 @@ def memory(stack: NativeStack) -> dict[str, list[int]]:
         try:
             program = os.readlink(entry / "exe")
             name = (entry / "cmdline").read_bytes().split(b"\0")[0].decode().rsplit("/", 1)[-1]
-            if program.startswith((f"{stack.run_dir}/versions/", f"{stack.run_dir}/app/bin/")):
-                if name not in ("caddy", "ferretdb", "mailpit"):
-                    sizes.setdefault(name, []).append(proportional_kib(int(entry.name)))
+            ours = program.startswith((f"{stack.run_dir}/versions/", f"{stack.run_dir}/app/bin/"))
+            if ours and name not in ("caddy", "ferretdb", "mailpit"):
+                sizes.setdefault(name, []).append(proportional_kib(int(entry.name)))
         except (OSError, ValueError):
             continue
     return sizes
