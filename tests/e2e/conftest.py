@@ -1,5 +1,6 @@
 """Fixtures: the stack (one for the whole run) and the clients of its parts."""
 
+import logging
 import os
 import uuid
 
@@ -7,6 +8,9 @@ import pytest
 
 from support import peers, web
 from support.stack import NativeStack, Target, target_of
+
+# It tells of each connection that is refused, and tests try until there is one.
+logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 
 
 def pytest_collection_modifyitems(items):

@@ -404,8 +404,8 @@ def test_an_unknown_path_is_404_whatever_the_method(public, method):
 
 NO_HANDLER = [
     "/nothing", "/Handle", "/HANDLE", "/handle.live", "/handle.sock", "/-handle", "/1handle", "//handle", "/./handle",
-    "/handle%00", "/%00handle", "/handle%0a", "/han%64le%2f..%2f..%2fetc", "/..", "/../handle", "/../../etc/passwd",
-    "/%2e%2e/handle", "/%2e%2e%2fhandle", "/handle/..", "/handle/../log", "/x/../handle", "/handle\\x", "/" + "a" * 33,
+    "/handle%00", "/%00handle", "/handle%0a", "/han%64le%2f..%2f..%2fetc", "/../handle", "/../../etc/passwd",
+    "/%2e%2e/handle", "/%2e%2e%2fhandle", "/handle/../log", "/x/../handle", "/handle\\x", "/" + "a" * 33,
     "/" + "a" * 8000, "/public/handle", "/internal/log", "/{env.DSN}", "/%7Benv.DSN%7D", "/$HOME", "/.git/config",
     "/ä".encode().decode("latin-1"), "/%c3%a4", "/%ff", "/handle;x", "/handle:80", "/handle#x", "/log-rpc",
     "/log-gRPC", "/log-grpc",
@@ -419,7 +419,20 @@ def test_a_path_that_is_no_handlers_is_404(stack, path):
     check_error(answer, 404, message="no such handler")
 
 
-@pytest.mark.parametrize("path", ["/handle/x", "/handle/x/y", "/handle//", "/handle/%00"])
+@pytest.mark.parametrize("path", ["/..", "/handle/.."])
+def test_a_path_that_climbs_to_the_root_is_the_pages(stack, path):
+    answer = raw(stack.public, post_head(path, "Content-Length: 2") + b"{}")
+    assert "x-handler" not in answer.headers, "a worker answered"
+    check_error(answer, 405)
+
+
+def test_a_nul_in_a_path_reaches_no_worker(stack):
+    answer = raw(stack.public, post_head("/handle/%00", "Content-Length: 2") + b"{}")
+    assert "x-handler" not in answer.headers
+    check_error(answer, 400)
+
+
+@pytest.mark.parametrize("path", ["/handle/x", "/handle/x/y", "/handle//"])
 def test_a_path_under_a_handler_that_has_none_is_404(stack, path):
     answer = raw(stack.public, post_head(path, "Content-Length: 2") + b"{}")
     assert answer.status == 404

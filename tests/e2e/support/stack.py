@@ -105,7 +105,7 @@ class NativeStack(Target):
         done = self.call("env")
         assert done.returncode == 0, done.stderr
         self.settings = dict(word.split("=", 1) for word in shlex.split(done.stdout) if "=" in word)
-        self.__dict__ |= target_of(self.settings).__dict__
+        vars(self).update(vars(target_of(self.settings | {"QUEUE_SOCKET": self.run_dir / "queue.sock"})))
 
     def remove(self) -> None:
         """Stops what runs and deletes everything."""

@@ -1,6 +1,7 @@
 """HTTP: httpx for what is well formed, a bare socket for what is not."""
 
 import contextlib
+import io
 import json
 import re
 import socket
@@ -62,13 +63,12 @@ class RawConnection:
     def answer(self) -> Answer | None:
         """The answer, or None if the connection was closed without one."""
         try:
-            return read_answer(self.socket)
+            return read_answer(self.socket.makefile("rb"))
         except ConnectionResetError:
             return None
 
 
-def read_answer(connection: socket.socket) -> Answer | None:
-    stream = connection.makefile("rb")
+def read_answer(stream: io.BufferedReader) -> Answer | None:
     first = stream.readline()
     if not first:
         return None
@@ -80,7 +80,14 @@ def read_answer(connection: socket.socket) -> Answer | None:
         name, value = line.decode("latin-1").split(":", 1)
         answer.headers[name.strip().lower()] = value.strip()
     length = answer.headers.get("content-length")
-    answer.content = stream.read(int(length)) if length is not None else stream.read()
+    if answer.status == 100:
+        return read_answer(stream)
+    if length is not None:
+        answer.content = stream.read(int(length))
+        return answer
+    with contextlib.suppress(ConnectionResetError):  # as good an end as any, where no length was promised
+        while piece := stream.read1():
+            answer.content += piece
     return answer
 
 
