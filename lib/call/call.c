@@ -28,6 +28,28 @@ struct site {
 static struct site sites[SITES];
 static int next_place;
 
+/* What is being sent. */
+struct sending {
+	struct text rest;
+};
+
+/*
+ * There is no way to begin anew, on purpose: when a kept connection breaks
+ * without an answer libcurl would send the request once more over another, but
+ * a worker may have acted on the first.
+ */
+static size_t on_read(char *room, size_t one, size_t n, void *context)
+{
+	struct sending *s = context;
+	n *= one;
+	if (n > s->rest.n)
+		n = s->rest.n;
+	memcpy(room, s->rest.s, n);
+	s->rest.s += n;
+	s->rest.n -= n;
+	return n;
+}
+
 /* What is being received. */
 struct receiving {
 	struct buffer body;
@@ -106,6 +128,7 @@ static enum error_code site_open(struct site *site, const char *name, struct err
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "flexiconnect/" FLEXI_VERSION);
+	curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	snprintf(site->name, sizeof(site->name), "%s", name);
@@ -113,12 +136,14 @@ static enum error_code site_open(struct site *site, const char *name, struct err
 	return ERROR_NONE;
 }
 
-static struct site *site_find(const char *name, struct error *e)
+static enum error_code site_find(const char *name, struct site **out, struct error *e)
 {
 	struct site *place = NULL;
 	for (int i = 0; i < SITES; i++) {
-		if (sites[i].curl && strcmp(sites[i].name, name) == 0)
-			return &sites[i];
+		if (sites[i].curl && strcmp(sites[i].name, name) == 0) {
+			*out = &sites[i];
+			return ERROR_NONE;
+		}
 		if (!sites[i].curl)
 			place = &sites[i];
 	}
@@ -127,7 +152,8 @@ static struct site *site_find(const char *name, struct error *e)
 		next_place = (next_place + 1) % SITES;
 		site_close(place);
 	}
-	return site_open(place, name, e) ? NULL : place;
+	*out = place;
+	return site_open(place, name, e);
 }
 
 /* ---- one call ---- */
@@ -195,7 +221,8 @@ static CURLcode perform(CURL *curl, const char *url, struct text body, struct cu
 	long left = clock_left_ms(deadline_ms);
 	left = left > 0 ? left : 1;
 	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.s);
+	struct sending sending = { body };
+	curl_easy_setopt(curl, CURLOPT_READDATA, &sending);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, r);
@@ -204,7 +231,6 @@ static CURLcode perform(CURL *curl, const char *url, struct text body, struct cu
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
 			 left < CONNECT_TIMEOUT_MS ? left : (long)CONNECT_TIMEOUT_MS);
 	CURLcode result = curl_easy_perform(curl);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
 	return result;
 }
@@ -237,9 +263,10 @@ enum error_code call_post(const char *site, const char *path, struct text body, 
 	if (snprintf(url, sizeof(url), "%.*s%s", (int)n, base, path) >= (int)sizeof(url))
 		return error_set(e, ERROR_INTERNAL, "an address has at most %d bytes",
 				 URL_BYTES - 1);
-	struct site *place = site_find(site, e);
-	if (!place)
-		return e ? e->code : ERROR_CONFIG;
+	struct site *place = NULL;
+	enum error_code code = site_find(site, &place, e);
+	if (code)
+		return code;
 	CLEANUP(list_finish) struct curl_slist *headers = NULL;
 	CLEANUP(receiving_finish) struct receiving r = { 0 };
 	if (!add_headers(&headers))
@@ -247,7 +274,7 @@ enum error_code call_post(const char *site, const char *path, struct text body, 
 	CURLcode result = perform(place->curl, url, body, headers, deadline_ms, &r);
 	if (result == CURLE_OK)
 		return take_answer(place->curl, &r, answer, e);
-	enum error_code code = explain(place->curl, result, &r, path, e);
+	code = explain(place->curl, result, &r, path, e);
 	site_close(place);
 	return code;
 }

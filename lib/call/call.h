@@ -24,7 +24,8 @@ struct call_answer {
  * Any HTTP answer is success, whatever its status; then the caller finishes
  * *answer. On error nothing is owned: ERROR_PEER_DOWN if nothing was sent,
  * ERROR_PEER_TIMEOUT if it was sent and no answer came in time,
- * ERROR_PEER_ANSWER if what came is no HTTP answer or over MAX_BODY_BYTES.
+ * ERROR_PEER_ANSWER if what came is no HTTP answer, was cut off, or is over
+ * MAX_BODY_BYTES. A request of which a part was taken is never sent again.
  */
 enum error_code call_post(const char *site, const char *path, struct text body, int64_t deadline_ms,
 			  struct call_answer *answer, struct error *e);
