@@ -40,22 +40,36 @@ static bool scanner_runs(void)
 	return fd >= 0 || errno == EACCES;
 }
 
-/* "true false 12 …", in the order of the fields that were asked for. */
-static bool read_svstat(const char *text, struct service *s)
+/* Takes the next word off the text. */
+static struct text next_word(const char **text)
 {
-	char up[8];
-	char wanted[8];
-	char ready[8];
-	long long pid;
-	long long seconds;
-	if (sscanf(text, "%7s %7s %7s %lld %lld", up, wanted, ready, &pid, &seconds) != 5)
-		return false;
-	s->up = strcmp(up, "true") == 0;
-	s->wanted_up = strcmp(wanted, "true") == 0;
-	s->ready = strcmp(ready, "true") == 0;
-	s->pid = pid;
-	s->since_ms = clock_wall_ms() - seconds * 1000;
-	return true;
+	const char *word = *text + strspn(*text, " \n");
+	size_t n = strcspn(word, " \n");
+	*text = word + n;
+	return (struct text){ word, n };
+}
+
+static bool next_boolean(const char **text)
+{
+	return text_equal(next_word(text), text_of("true"));
+}
+
+static int64_t next_number(const char **text)
+{
+	return strtoll(next_word(text).s, NULL, 10);
+}
+
+/* Reads "true false true 12 34": the fields of svstat_fields. */
+static const char svstat_fields[] = "up,wantedup,ready,pid,updownfor";
+
+static void read_svstat(const char *text, struct service *s)
+{
+	s->up = next_boolean(&text);
+	s->wanted_up = next_boolean(&text);
+	s->ready = next_boolean(&text);
+	s->pid = next_number(&text);
+	s->since_ms = clock_wall_ms() - next_number(&text) * 1000;
+	s->supervised = true;
 }
 
 static enum error_code ask_s6(struct service *s, struct error *e)
@@ -67,18 +81,15 @@ static enum error_code ask_s6(struct service *s, struct error *e)
 		return error_set(e, ERROR_INTERNAL, "RUN_DIR is too long");
 	s->tells_ready = exists(path);
 	*strrchr(path, '/') = '\0';
-	const char *const argv[] = { "s6-svstat", "-o", "up,wantedup,ready,pid,updownfor", path,
-				     NULL };
+	const char *const argv[] = { "s6-svstat", "-o", svstat_fields, path, NULL };
 	CLEANUP(buffer_finish) struct buffer out = { 0 };
 	enum error_code code = tool_output(argv, &out, e);
 	if (code == ERROR_PEER_ANSWER) /* that is how it says: not supervised */
 		return ERROR_NONE;
 	if (code)
 		return code;
-	s->supervised = read_svstat(buffer_text(&out).s, s);
-	return s->supervised
-		       ? ERROR_NONE
-		       : error_set(e, ERROR_PEER_ANSWER, "s6-svstat: an answer of another kind");
+	read_svstat(buffer_text(&out).s, s);
+	return ERROR_NONE;
 }
 
 static int64_t number_of(struct json_object *object, const char *name)
@@ -150,6 +161,9 @@ static enum error_code read_each(struct dirent **names, int count, struct servic
 				 struct error *e)
 {
 	enum error_code code = ERROR_NONE;
+	list->services = calloc((size_t)count + 1, sizeof(*list->services));
+	if (!list->services)
+		return error_set(e, ERROR_INTERNAL, "out of memory");
 	for (int i = 0; i < count && !code; i++) {
 		struct service *s = &list->services[list->count++];
 		snprintf(s->name, sizeof(s->name), "%.*s", SERVICE_NAME_BYTES - 1,
@@ -174,15 +188,11 @@ enum error_code services_read(struct service_list *list, struct error *e)
 		return error_set(e, ERROR_NOT_FOUND, "nothing runs: there is no %s", path);
 	if (count < 0)
 		return error_set(e, ERROR_INTERNAL, "%s: %s", path, strerror(errno));
-	enum error_code code = ERROR_NONE;
-	if (!scanner_runs())
-		code = error_set(e, ERROR_NOT_FOUND, "nothing runs: the stack in %s is stopped",
-				 config()->run_dir);
-	list->services = calloc((size_t)count + 1, sizeof(*list->services));
-	if (!code && !list->services)
-		code = error_set(e, ERROR_INTERNAL, "out of memory");
-	if (!code)
-		code = read_each(names, count, list, e);
+	enum error_code code =
+		scanner_runs()
+			? read_each(names, count, list, e)
+			: error_set(e, ERROR_NOT_FOUND, "nothing runs: the stack in %s is stopped",
+				    config()->run_dir);
 	for (int i = 0; i < count; i++)
 		free(names[i]);
 	free(names);

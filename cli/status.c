@@ -5,57 +5,9 @@
 #include "commands.h"
 #include "core/buffer.h"
 #include "core/clock.h"
-#include "services.h"
+#include "judge.h"
 
-enum { NOTE_BYTES = 160, SECONDS_TEXT = sizeof("2026-01-31T23:59:59") - 1 };
-
-struct judgement {
-	bool unwell;
-	const char *state;
-	char note[NOTE_BYTES];
-};
-
-static struct judgement unwell(const char *state, const char *note)
-{
-	struct judgement j = { .unwell = true, .state = state };
-	snprintf(j.note, sizeof(j.note), "%s", note);
-	return j;
-}
-
-static struct judgement judge_pool(const struct pool_state *p)
-{
-	if (!p->known)
-		return unwell("starting", "its pool has not said yet what it does");
-	if (strcmp(p->state, "failing") == 0)
-		return unwell("failing", "its workers end soon after they start");
-	if (strcmp(p->state, "stopping") == 0)
-		return unwell("stopping", "");
-	if (p->running < p->wanted)
-		return unwell("short", "workers are missing");
-	struct judgement j = { .state = strcmp(p->state, "rolling") == 0 ? "rolling" : "up" };
-	if (p->refused) {
-		j.unwell = true;
-		snprintf(j.note, sizeof(j.note), "the version dropped last was not taken");
-	} else if (p->restarts > 0) {
-		snprintf(j.note, sizeof(j.note), "%lld worker%s restarted", (long long)p->restarts,
-			 p->restarts == 1 ? "" : "s");
-	}
-	return j;
-}
-
-static struct judgement judge(const struct service *s)
-{
-	if (!s->supervised)
-		return unwell("dead", "nothing supervises it");
-	if (!s->wanted_up)
-		return s->up ? unwell("stopping", "")
-			     : (struct judgement){ .state = "down", .note = "stopped by hand" };
-	if (!s->up)
-		return unwell("down", "ended; it is started again every second");
-	if (s->tells_ready && !s->ready)
-		return unwell("starting", "not ready yet");
-	return s->is_pool ? judge_pool(&s->pool) : (struct judgement){ .state = "up" };
-}
+enum { SECONDS_TEXT = sizeof("2026-01-31T23:59:59") - 1 };
 
 static void print_workers(const struct service *s, char *out, size_t size)
 {
@@ -103,7 +55,7 @@ int command_status(int argc, char **argv)
 	printf("%-24s %-9s %-20s %8s  %-8s %s\n", "SERVICE", "STATE", "SINCE", "PID", "WORKERS",
 	       "NOTE");
 	for (size_t i = 0; i < list.count; i++) {
-		struct judgement j = judge(&list.services[i]);
+		struct judgement j = judge_service(&list.services[i]);
 		print_row(&list.services[i], &j);
 		bad += j.unwell;
 	}

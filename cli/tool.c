@@ -14,7 +14,7 @@
 
 enum { READ_BYTES = 4096 };
 
-static int start(const char *const *argv, int output, pid_t *pid)
+static int spawn_with_output(const char *const *argv, int output, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	int failed = posix_spawn_file_actions_init(&actions);
@@ -68,7 +68,7 @@ enum error_code tool_output(const char *const *argv, struct buffer *out, struct 
 	pid_t pid = 0;
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return error_set(e, ERROR_INTERNAL, "pipe: %s", strerror(errno));
-	int failed = start(argv, ends[1], &pid);
+	int failed = spawn_with_output(argv, ends[1], &pid);
 	close(ends[1]);
 	enum error_code code = ERROR_NONE;
 	if (failed) {

@@ -78,8 +78,10 @@ static bool take(struct reading *reading, const bson_t *document, bson_error_t *
 	return clock_now_ms() <= mongo_deadline_ms() || mongo_too_late(error);
 }
 
-static bool read_stored(mongoc_collection_t *collection, void *context, bson_error_t *error)
+static bool read_stored(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
+			bson_error_t *error)
 {
+	(void)database;
 	struct reading *reading = context;
 	stored_list_finish(&reading->list); /* of a first run that failed */
 	reading->room = 0;
@@ -145,8 +147,10 @@ struct update {
 	bool found;
 };
 
-static bool update(mongoc_collection_t *collection, void *context, bson_error_t *error)
+static bool update(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
+		   bson_error_t *error)
 {
+	(void)database;
 	struct update *u = context;
 	const struct entry *entry = u->entry;
 	const char *level = entry_level_name(entry->level);
@@ -181,8 +185,10 @@ enum error_code entries_update(const struct entry *entry, struct error *e)
 	return code;
 }
 
-static bool drop(mongoc_collection_t *collection, void *context, bson_error_t *error)
+static bool drop(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
+		 bson_error_t *error)
 {
+	(void)database;
 	(void)context;
 	return mongoc_collection_drop_with_opts(collection, NULL, error) ||
 	       (error->domain == MONGOC_ERROR_SERVER && error->code == NAMESPACE_NOT_FOUND);

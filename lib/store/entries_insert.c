@@ -47,7 +47,7 @@ static bool build(struct insertion *in, size_t count)
 	in->sent = calloc(count, sizeof(*in->sent));
 	in->duplicates = calloc(count, sizeof(*in->duplicates));
 	in->documents = calloc(count, sizeof(*in->documents));
-	in->pointers = calloc(count, sizeof(*in->pointers));
+	in->pointers = calloc(count, sizeof(void *));
 	if (!in->sent || !in->duplicates || !in->documents || !in->pointers)
 		return false;
 	for (size_t i = 0; i < count; i++) {
@@ -122,8 +122,10 @@ static void note_concern_error(struct insertion *in, const bson_iter_t *element)
 		    LOG_TEXT("reason", member_text(element, "errmsg")));
 }
 
-static bool insert(mongoc_collection_t *collection, void *context, bson_error_t *error)
+static bool insert(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
+		   bson_error_t *error)
 {
+	(void)database;
 	struct insertion *in = context;
 	/* A second run starts over: what the first one stored comes back as duplicates. */
 	in->duplicate_count = 0;
@@ -207,8 +209,10 @@ static void write_filter(const struct insertion *in, bson_t *filter)
 	bson_append_document_end(filter, &id);
 }
 
-static bool compare(mongoc_collection_t *collection, void *context, bson_error_t *error)
+static bool compare(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
+		    bson_error_t *error)
 {
+	(void)database;
 	struct insertion *in = context;
 	bson_t filter = BSON_INITIALIZER;
 	write_filter(in, &filter);

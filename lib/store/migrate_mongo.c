@@ -26,8 +26,10 @@ static bool has_changed(const bson_t *reply)
 	return reply_number(reply, "numIndexesBefore") != reply_number(reply, "numIndexesAfter");
 }
 
-static bool send_command(mongoc_database_t *database, void *context, bson_error_t *error)
+static bool send_command(mongoc_database_t *database, mongoc_collection_t *entries, void *context,
+			 bson_error_t *error)
 {
+	(void)entries;
 	struct command *c = context;
 	bson_t reply;
 	bool ok = mongoc_database_command_simple(database, c->command, NULL, &reply, error);
@@ -43,7 +45,7 @@ static enum error_code send_and_wait(const struct migration *m, struct command *
 {
 	int pause_ms = 0;
 	for (;;) {
-		enum error_code code = mongo_run_on_database(send_command, command, e);
+		enum error_code code = mongo_run(send_command, command, e);
 		if ((code != ERROR_PEER_DOWN && code != ERROR_PEER_TIMEOUT) ||
 		    !migrate_wait(m, &pause_ms))
 			return code;

@@ -87,7 +87,7 @@ static enum error_code sum_up(struct migration_file *file, struct error *e)
 	unsigned char sum[SUM_BYTES];
 	if (!EVP_Digest(file->text, file->size, sum, NULL, EVP_sha256(), NULL))
 		return error_set(e, ERROR_INTERNAL, "%s: no checksum", file->name);
-	for (int i = 0; i < SUM_BYTES; i++)
+	for (size_t i = 0; i < SUM_BYTES; i++)
 		snprintf(file->checksum + 2 * i, 3, "%02x", sum[i]);
 	return ERROR_NONE;
 }

@@ -178,36 +178,23 @@ static const char *sentence(enum error_code code)
 	}
 }
 
-/* Either kind of operation, so that one loop runs both. */
-struct job {
-	mongo_operation *on_collection;
-	mongo_database_operation *on_database;
-	void *context;
-};
-
-static bool run_job(const struct job *job, bson_error_t *error)
+static bool run_once(mongo_operation *operation, void *context, bson_error_t *error)
 {
-	bool ok;
-	if (job->on_database) {
-		mongoc_database_t *database = mongoc_client_get_database(client, database_name);
-		ok = job->on_database(database, job->context, error);
-		mongoc_database_destroy(database);
-		return ok;
-	}
-	mongoc_collection_t *entries =
-		mongoc_client_get_collection(client, database_name, MONGO_COLLECTION);
-	ok = job->on_collection(entries, job->context, error);
+	mongoc_database_t *database = mongoc_client_get_database(client, database_name);
+	mongoc_collection_t *entries = mongoc_database_get_collection(database, MONGO_COLLECTION);
+	bool ok = operation(database, entries, context, error);
 	mongoc_collection_destroy(entries);
+	mongoc_database_destroy(database);
 	return ok;
 }
 
-static enum error_code try_job(const struct job *job, struct error *e)
+static enum error_code try_once(mongo_operation *operation, void *context, struct error *e)
 {
 	enum error_code code = client ? ERROR_NONE : open_client(e);
 	if (code)
 		return code;
 	bson_error_t error = { 0 };
-	if (run_job(job, &error))
+	if (run_once(operation, context, &error))
 		return ERROR_NONE;
 	code = classify(&error);
 	log_warning("MongoDB failed", LOG_INT("domain", error.domain), LOG_INT("code", error.code),
@@ -217,17 +204,17 @@ static enum error_code try_job(const struct job *job, struct error *e)
 	return error_set(e, code, "%s", sentence(code));
 }
 
-static enum error_code run(const struct job *job, struct error *e)
+enum error_code mongo_run(mongo_operation *operation, void *context, struct error *e)
 {
 	int64_t now = clock_now_ms();
 	if (now < paused_until_ms)
 		return error_set(e, ERROR_PEER_DOWN, "%s", sentence(ERROR_PEER_DOWN));
 	deadline_ms = now + config()->store_timeout_ms;
 	bool kept = client != NULL;
-	enum error_code code = try_job(job, e);
+	enum error_code code = try_once(operation, context, e);
 	bool at_once = clock_now_ms() - now <= share_ms(AT_ONCE_TWELFTHS);
 	if (code == ERROR_PEER_TIMEOUT && kept && at_once) {
-		code = try_job(job, e);
+		code = try_once(operation, context, e);
 		/* Nothing was sent now, but what became of the first try is not known. */
 		if (code == ERROR_PEER_DOWN)
 			code = error_set(e, ERROR_PEER_TIMEOUT, "%s", sentence(ERROR_PEER_TIMEOUT));
@@ -235,17 +222,6 @@ static enum error_code run(const struct job *job, struct error *e)
 	if (code == ERROR_PEER_DOWN || code == ERROR_PEER_TIMEOUT)
 		paused_until_ms = clock_now_ms() + PEER_PAUSE_MS;
 	return code;
-}
-
-enum error_code mongo_run(mongo_operation *operation, void *context, struct error *e)
-{
-	return run(&(struct job){ .on_collection = operation, .context = context }, e);
-}
-
-enum error_code mongo_run_on_database(mongo_database_operation *operation, void *context,
-				      struct error *e)
-{
-	return run(&(struct job){ .on_database = operation, .context = context }, e);
 }
 
 int64_t mongo_deadline_ms(void)

@@ -21,10 +21,11 @@
 #define MONGO_COLLECTION "logs"
 
 /*
- * An operation on the collection of entries. It returns false with *error
- * filled when it could not be carried out. It may run twice.
+ * An operation on the database, or on its collection of entries. It returns
+ * false with *error filled when it could not be carried out. It may run twice.
  */
-typedef bool mongo_operation(mongoc_collection_t *entries, void *context, bson_error_t *error);
+typedef bool mongo_operation(mongoc_database_t *database, mongoc_collection_t *entries,
+			     void *context, bson_error_t *error);
 
 /*
  * Runs the operation; once more on a new client if the connection broke at
@@ -33,12 +34,6 @@ typedef bool mongo_operation(mongoc_collection_t *entries, void *context, bson_e
  * is not known what the store did. ERROR_PEER_ANSWER, ERROR_TOO_LARGE: refused.
  */
 enum error_code mongo_run(mongo_operation *operation, void *context, struct error *e);
-
-/* The same on the whole database, for migrations. */
-typedef bool mongo_database_operation(mongoc_database_t *database, void *context,
-				      bson_error_t *error);
-enum error_code mongo_run_on_database(mongo_database_operation *operation, void *context,
-				      struct error *e);
 
 /* When an operation that reads on and on must stop: monotonic milliseconds. */
 int64_t mongo_deadline_ms(void);

@@ -103,27 +103,25 @@ enum error_code users_by_id(int64_t id, struct user *user, struct error *e)
 enum error_code users_all(struct user_list *list, struct error *e)
 {
 	CLEANUP(postgres_clear) PGresult *result = NULL;
-	CLEANUP(user_list_finish) struct user_list read = { 0 };
-	enum error_code code = postgres_query(
-		&(struct postgres_statement){
-			.sql = "select " COLUMNS " from users order by last_name, first_name, id",
-			.repeatable = true },
-		&result, e);
+	const struct postgres_statement statement = {
+		.sql = "select " COLUMNS " from users order by last_name, first_name, id",
+		.repeatable = true
+	};
+	*list = (struct user_list){ 0 };
+	enum error_code code = postgres_query(&statement, &result, e);
 	if (code)
 		return code;
 	int rows = PQntuples(result);
-	read.users = calloc((size_t)rows + 1, sizeof(*read.users));
-	if (!read.users)
+	list->users = calloc((size_t)rows + 1, sizeof(*list->users));
+	if (!list->users)
 		return error_set(e, ERROR_INTERNAL, "out of memory");
 	for (int row = 0; row < rows && !code; row++) {
-		code = read_user(result, row, &read.users[row], e);
-		read.count += !code;
+		code = read_user(result, row, &list->users[row], e);
+		list->count += !code;
 	}
 	if (code)
-		return code;
-	*list = read;
-	read = (struct user_list){ 0 };
-	return ERROR_NONE;
+		user_list_finish(list);
+	return code;
 }
 
 /* Says of which member a conflict is: email is the only one that can be in use. */
@@ -219,7 +217,7 @@ enum error_code users_password_matches(const struct user *user, struct text pass
 	if (user && !password_hash_is_valid(user->password))
 		log_error("a user's password hash cannot be checked", LOG_INT("user", user->id));
 	bool matches = password_matches(password, user ? user->password : NULL);
-	if (matches && user->active)
+	if (user && matches && user->active)
 		return ERROR_NONE;
 	return error_set(e, ERROR_CREDENTIALS, "invalid credentials");
 }

@@ -36,8 +36,10 @@ static int start(void **state)
 	return config_load(NULL);
 }
 
-static bool drop_database(mongoc_database_t *db, void *context, bson_error_t *error)
+static bool drop_database(mongoc_database_t *db, mongoc_collection_t *entries, void *context,
+			  bson_error_t *error)
 {
+	(void)entries;
 	(void)context;
 	return mongoc_database_drop(db, error);
 }
@@ -46,7 +48,7 @@ static int stop(void **state)
 {
 	(void)state;
 	if (getenv("TEST_MONGO_URL"))
-		mongo_run_on_database(drop_database, NULL, NULL);
+		mongo_run(drop_database, NULL, NULL);
 	mongo_close();
 	return 0;
 }

@@ -275,8 +275,10 @@ static enum error_code migrate_documents(struct error *e)
 	return migrate_mongo(&m, e);
 }
 
-static bool drop_database(mongoc_database_t *db, void *context, bson_error_t *error)
+static bool drop_database(mongoc_database_t *db, mongoc_collection_t *entries, void *context,
+			  bson_error_t *error)
 {
+	(void)entries;
 	(void)context;
 	return mongoc_database_drop(db, error);
 }
@@ -295,10 +297,10 @@ static void commands_are_sent_each_time_and_reported_when_they_did_something(voi
 	assert_string_equal(lines, "applied mongo-init/001_x.json: createIndexes x\n");
 	assert_int_equal(migrate_documents(NULL), ERROR_NONE);
 	assert_string_equal(lines, "");
-	assert_int_equal(mongo_run_on_database(drop_database, NULL, NULL), ERROR_NONE);
+	assert_int_equal(mongo_run(drop_database, NULL, NULL), ERROR_NONE);
 	assert_int_equal(migrate_documents(NULL), ERROR_NONE);
 	assert_string_not_equal(lines, "");
-	mongo_run_on_database(drop_database, NULL, NULL);
+	mongo_run(drop_database, NULL, NULL);
 	mongo_close();
 }
 
