@@ -191,7 +191,7 @@ static void an_entry_goes_out_under_its_levels_key(void **state)
 			  amqp_empty_table);
 	take(queue, entry.id, &message);
 	struct json_object *body = NULL;
-	struct entry back;
+	struct entry back = { 0 };
 	assert_int_equal(json_parse((struct text){ message.body.bytes, message.body.len }, "body",
 				    &body, &e),
 			 ERROR_NONE);
