@@ -42,7 +42,7 @@ pool_SOURCES     := $(wildcard spawn/pool*.c) $(spawn_SHARED)
 watch_SOURCES    := $(wildcard spawn/watch*.c) $(spawn_SHARED)
 listener_SOURCES := $(wildcard listener/queue/*.c)
 flexi_SOURCES    := $(wildcard cli/*.c)
-BINARIES    := $(foreach p,$(PROGRAMS),$(if $($(p)_SOURCES),$(BUILD)/bin/$(p)))
+BINARIES    := $(foreach p,$(PROGRAMS),$(if $($(p)_SOURCES),$(BUILD)/bin/$(p))) $(BUILD)/bin/serve
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
 PROBES      := $(patsubst tests/probes/%.c,$(BUILD)/probes/%,$(wildcard tests/probes/*.c))
 
@@ -77,6 +77,9 @@ $(BUILD)/handlers/%: $(BUILD)/obj/handlers/%.o $(LIB)
 
 $(BUILD)/handlers/%.conf: handlers/%.conf
 	@mkdir -p $(@D); cp $< $@
+
+$(BUILD)/bin/serve: spawn/serve
+	@mkdir -p $(@D); install -m 755 $< $@
 
 # The programs that the documents show.
 $(BUILD)/examples/%: $(BUILD)/obj/docs/examples/%.o $(LIB)

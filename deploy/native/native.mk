@@ -5,7 +5,7 @@ STACK := deploy/native/stack
 .PHONY: up up-build start down stop restart status logs wipe env deps
 
 up up-build start: deps ## install what is missing, build, start everything
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@$(STACK) up
 
 deps: ## install Debian packages and build Caddy, the embedded store and Mailpit, where missing
