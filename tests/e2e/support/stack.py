@@ -109,7 +109,7 @@ class NativeStack(Target):
 
     def remove(self) -> None:
         """Stops what runs and deletes everything."""
-        if self.run_dir.exists():
+        if (self.run_dir / "app").exists():
             self.down()
         shutil.rmtree(self.parent)
 
