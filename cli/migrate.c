@@ -32,12 +32,29 @@ static bool read_wait(int argc, char **argv, long *seconds)
 	return true;
 }
 
+/* What was said so far. */
+struct told {
+	bool any; /* something was done */
+	char waiting[ERROR_TEXT_BYTES];
+};
+
 static void print_line(void *context, const char *line)
 {
-	bool *any = context;
-	*any = true;
+	struct told *told = context;
+	told->any = true;
 	puts(line);
 	fflush(stdout);
+}
+
+/* Once for each reason; the library's lines about every further try would say nothing new. */
+static void print_waiting(void *context, const struct error *why)
+{
+	struct told *told = context;
+	if (strcmp(told->waiting, why->text) == 0)
+		return;
+	memcpy(told->waiting, why->text, sizeof(told->waiting));
+	fprintf(stderr, "flexi migrate: waiting: %s\n", why->text);
+	log_init("flexi", LOG_LEVEL_ERROR);
 }
 
 /* broker_migrate tries once: it waits for nothing that is not up. */
@@ -48,7 +65,7 @@ static enum error_code declare_queues(const struct migration *m, struct error *e
 		enum error_code code = broker_migrate(e);
 		if ((code != ERROR_PEER_DOWN && code != ERROR_PEER_TIMEOUT &&
 		     code != ERROR_PEER_FULL) ||
-		    !migrate_wait(m, &pause_ms))
+		    !migrate_wait(m, &pause_ms, e))
 			return code;
 	}
 }
@@ -58,13 +75,14 @@ int command_migrate(int argc, char **argv)
 	long wait_s;
 	if (!read_wait(argc, argv, &wait_s))
 		return EXIT_MISUSE;
-	bool any = false;
+	struct told told = { 0 };
 	const struct migration m = {
 		.directory = config()->migrations_dir,
 		.seed = config()->seed,
 		.deadline_ms = clock_now_ms() + wait_s * 1000,
 		.report = print_line,
-		.context = &any,
+		.waiting = print_waiting,
+		.context = &told,
 	};
 	struct migration_lock *lock = NULL;
 	struct error e = { 0 };
@@ -80,7 +98,7 @@ int command_migrate(int argc, char **argv)
 		fprintf(stderr, "flexi migrate: %s\n", e.text);
 		return EXIT_FAILED;
 	}
-	if (!any)
+	if (!told.any)
 		puts("nothing to do");
 	return EXIT_DONE;
 }

@@ -29,15 +29,22 @@ static bool exists(const char *path)
 }
 
 /* A scanner that runs holds the reading end of its control fifo open. */
-static bool scanner_runs(void)
+static enum error_code find_scanner(struct error *e)
 {
 	char path[PATH_ROOM];
-	if (!path_of(path, "services/.s6-svscan/control"))
-		return false;
-	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0)
+	int fd = path_of(path, "services/.s6-svscan/control")
+			 ? open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+			 : -1;
+	if (fd >= 0) {
 		close(fd);
-	return fd >= 0 || errno == EACCES;
+		return ERROR_NONE;
+	}
+	if (errno == EACCES)
+		return error_set(e, ERROR_INTERNAL,
+				 "the stack in %s is another user's: ask as that user",
+				 config()->run_dir);
+	return error_set(e, ERROR_NOT_FOUND, "nothing runs: the stack in %s is stopped",
+			 config()->run_dir);
 }
 
 /* Takes the next word off the text. */
@@ -188,11 +195,9 @@ enum error_code services_read(struct service_list *list, struct error *e)
 		return error_set(e, ERROR_NOT_FOUND, "nothing runs: there is no %s", path);
 	if (count < 0)
 		return error_set(e, ERROR_INTERNAL, "%s: %s", path, strerror(errno));
-	enum error_code code =
-		scanner_runs()
-			? read_each(names, count, list, e)
-			: error_set(e, ERROR_NOT_FOUND, "nothing runs: the stack in %s is stopped",
-				    config()->run_dir);
+	enum error_code code = find_scanner(e);
+	if (!code)
+		code = read_each(names, count, list, e);
 	for (int i = 0; i < count; i++)
 		free(names[i]);
 	free(names);

@@ -20,11 +20,13 @@ void migrate_report(const struct migration *m, const char *format, ...)
 		m->report(m->context, line);
 }
 
-bool migrate_wait(const struct migration *m, int *pause_ms)
+bool migrate_wait(const struct migration *m, int *pause_ms, const struct error *why)
 {
 	int left = clock_left_ms(m->deadline_ms);
 	if (left == 0)
 		return false;
+	if (m->waiting && why)
+		m->waiting(m->context, why);
 	int next = *pause_ms ? *pause_ms * 2 : FIRST_PAUSE_MS;
 	*pause_ms = next < LAST_PAUSE_MS ? next : LAST_PAUSE_MS;
 	poll(NULL, 0, *pause_ms < left ? *pause_ms : left);

@@ -27,6 +27,8 @@ struct migration {
 	int64_t deadline_ms;   /* how long to wait for a service that is down: monotonic */
 	/* Gets one line for each thing that was done. */
 	void (*report)(void *context, const char *line);
+	/* Is told before each pause why there is one. Either may be NULL. */
+	void (*waiting)(void *context, const struct error *why);
 	void *context;
 };
 
@@ -51,9 +53,9 @@ void migrate_report(const struct migration *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Waits a little before the next try to reach a service; false if the deadline
- * has come. The first call of a wait has *pause_ms 0.
+ * Waits a little before the next try to reach a service, of which why is the
+ * last error; false if the deadline has come. The first call has *pause_ms 0.
  */
-bool migrate_wait(const struct migration *m, int *pause_ms);
+bool migrate_wait(const struct migration *m, int *pause_ms, const struct error *why);
 
 #endif

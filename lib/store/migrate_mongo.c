@@ -47,7 +47,7 @@ static enum error_code send_and_wait(const struct migration *m, struct command *
 	for (;;) {
 		enum error_code code = mongo_run(send_command, command, e);
 		if ((code != ERROR_PEER_DOWN && code != ERROR_PEER_TIMEOUT) ||
-		    !migrate_wait(m, &pause_ms))
+		    !migrate_wait(m, &pause_ms, e))
 			return code;
 		mongo_close(); /* and with it the pause */
 	}

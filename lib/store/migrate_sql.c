@@ -112,7 +112,7 @@ static enum error_code wait_and_connect(const struct migration *m, PGconn **conn
 			return error_set(e, ERROR_CONFIG,
 					 "DSN: PostgreSQL refuses the login (SQLSTATE %s)",
 					 sqlstate);
-		if (!migrate_wait(m, &pause_ms))
+		if (!migrate_wait(m, &pause_ms, e))
 			return code;
 	}
 }
