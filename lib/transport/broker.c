@@ -112,6 +112,10 @@ enum error_code broker_status(int status, const char *what, struct error *e)
 				 what);
 	if (status == AMQP_STATUS_NO_MEMORY)
 		return error_set(e, ERROR_INTERNAL, "out of memory");
+	if (status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED ||
+	    status == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED)
+		return error_set(e, ERROR_PEER_DOWN,
+				 "RabbitMQ's certificate cannot be verified (%s)", what);
 	return error_set(e, ERROR_PEER_DOWN, "RabbitMQ cannot be reached (%s)", what);
 }
 

@@ -63,7 +63,7 @@ static bool read_duration(const char *text, int least, int most, int *out)
 	static const struct {
 		const char *name;
 		long ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 }, { "h", 3600 * 1000 } };
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
 	errno = 0;
 	char *end;
 	long number = strtol(text, &end, 10);

@@ -113,7 +113,7 @@ static void a_request_is_never_sent_twice(void **state)
 static void a_large_body_leaves_at_once_and_whole(void **state)
 {
 	(void)state;
-	size_t n = 2 * 1024 * 1024;
+	size_t n = 2097152;
 	char *body = malloc(n);
 	struct call_answer answer;
 	assert_non_null(body);

@@ -153,7 +153,7 @@ static inline void *proxy_run(void *context)
 
 static inline void proxy_start(struct proxy *p, int target_port)
 {
-	struct sockaddr_in address;
+	struct sockaddr_in address = { 0 };
 	socklen_t size = sizeof(address);
 	*p = (struct proxy){ .target_port = target_port };
 	memset(p->pairs, -1, sizeof(p->pairs));
