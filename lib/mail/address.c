@@ -93,11 +93,12 @@ static const char *domain_to_ascii(struct text in, struct address_domain *out)
 	g_autofree char *ascii = g_hostname_to_ascii(name);
 	if (!ascii)
 		return "the domain name has no ASCII form";
-	if (strlen(ascii) > MAX_ADDRESS_DOMAIN_BYTES)
+	size_t n = strlen(ascii);
+	if (n > MAX_ADDRESS_DOMAIN_BYTES)
 		return "the domain name is too long";
 	const char *fault = domain_fault(ascii);
 	if (!fault)
-		strcpy(out->text, ascii);
+		memcpy(out->text, ascii, n + 1);
 	return fault;
 }
 

@@ -78,16 +78,14 @@ static enum error_code render(const struct mail *mail, struct buffer *plain, str
 }
 
 static enum error_code compose(const struct mail *mail, const struct mailbox *from,
-			       const struct mailbox *to, const struct address_domain *domain,
-			       struct buffer *out, struct error *e)
+			       const struct mailbox *to, const char *id, struct buffer *out,
+			       struct error *e)
 {
 	CLEANUP(buffer_finish) struct buffer plain = { 0 };
 	CLEANUP(buffer_finish) struct buffer html = { 0 };
-	char id[MESSAGE_ID_BYTES];
 	enum error_code code = render(mail, &plain, &html, e);
 	if (code)
 		return code;
-	message_id(mail->id, domain, id);
 	struct message message = {
 		.from = *from,
 		.to = to,
@@ -101,7 +99,7 @@ static enum error_code compose(const struct mail *mail, const struct mailbox *fr
 	return message_write(&message, out, e);
 }
 
-static enum error_code deliver(const struct address *from, const struct address *to,
+static enum error_code deliver(const struct smtp_envelope *envelope,
 			       const struct address_domain *domain, struct text message,
 			       int64_t deadline_ms, struct error *e)
 {
@@ -116,25 +114,29 @@ static enum error_code deliver(const struct address *from, const struct address 
 		.password = c->mail_password,
 		.greeting = domain,
 	};
-	struct smtp_envelope envelope = { from, &to, 1 };
-	return smtp_send(&server, &envelope, message,
+	return smtp_send(&server, envelope, message,
 			 deadline_ms < patience_ms ? deadline_ms : patience_ms, e);
 }
 
 enum error_code mail_send(const struct mail *mail, int64_t deadline_ms, struct error *e)
 {
 	CLEANUP(buffer_finish) struct buffer message = { 0 };
-	struct address from_address, to_address;
+	struct address sender_address, recipient;
+	const struct address *recipients[] = { &recipient };
 	struct address_domain domain;
 	struct mailbox from;
-	struct mailbox to = { .address = &to_address };
+	struct mailbox to = { .address = &recipient };
+	char id[MESSAGE_ID_BYTES];
 	enum error_code code;
-	if ((code = sender(mail, &from_address, &from, e)) ||
-	    (code = address_parse(mail->to, "to", &to_address, e)) ||
+	if ((code = sender(mail, &sender_address, &from, e)) ||
+	    (code = address_parse(mail->to, "to", &recipient, e)) ||
 	    (code = blame_settings(address_domain_parse(text_of(config()->mail_domain),
 							"MAIL_DOMAIN", &domain, e),
-				   e)) ||
-	    (code = compose(mail, &from, &to, &domain, &message, e)))
+				   e)))
 		return code;
-	return deliver(&from_address, &to_address, &domain, buffer_text(&message), deadline_ms, e);
+	message_id(mail->id, &domain, id);
+	if ((code = compose(mail, &from, &to, id, &message, e)))
+		return code;
+	struct smtp_envelope envelope = { &sender_address, recipients, 1, id };
+	return deliver(&envelope, &domain, buffer_text(&message), deadline_ms, e);
 }

@@ -88,11 +88,9 @@ static enum error_code add_literal(struct parser *p, const char *end)
 static enum error_code read_tag(struct parser *p, const char *start, struct tag *tag)
 {
 	const char *inside = start + p->open.n;
-	char sigil = inside < p->end ? *inside : '\0';
-	if (sigil && strchr("#^/!&{=>$<", sigil))
-		inside++;
-	else
-		sigil = 'v';
+	char sigil = 'v';
+	if (inside < p->end && *inside && strchr("#^/!&{=>$<", *inside))
+		sigil = *inside++;
 	struct delimiter close = p->close;
 	if (sigil == '{' || sigil == '=') {
 		memmove(close.text + 1, close.text, close.n++);
@@ -223,10 +221,10 @@ static enum error_code step(struct parser *p)
 		p->at = p->end;
 		return code;
 	}
-	struct tag tag;
+	struct tag tag = { .start = found, .after = found };
 	if ((code = read_tag(p, found, &tag)))
 		return code;
-	if (strchr("#^/!=", tag.sigil))
+	if (tag.sigil && strchr("#^/!=", tag.sigil))
 		take_line(p, &tag);
 	if ((code = add_literal(p, tag.start)))
 		return code;

@@ -16,8 +16,10 @@ enum {
 	QUIT_REPLY_TIMEOUT_S = 1,
 };
 
-/* What the last command was about. */
+/* What the last command was about, and how the log calls it. */
 enum stage { STAGE_CONNECT, STAGE_LOGIN, STAGE_SENDER, STAGE_RECIPIENT, STAGE_MESSAGE };
+
+static const char *const stages[] = { "connect", "login", "sender", "recipient", "message" };
 
 static const struct {
 	const char *word;
@@ -26,7 +28,7 @@ static const struct {
 	{ "AUTH ", STAGE_LOGIN },
 	{ "MAIL ", STAGE_SENDER },
 	{ "RCPT ", STAGE_RECIPIENT },
-	{ "DATA", STAGE_MESSAGE },
+	{ "DATA\r", STAGE_MESSAGE },
 };
 
 /* One try to send one message. */
@@ -34,11 +36,12 @@ struct attempt {
 	const struct smtp_server *server;
 	struct text message;
 	size_t given; /* bytes of it that libcurl has taken */
+	bool ready;   /* there is a connection, and the login is done */
 	enum stage stage;
 	size_t recipients;		 /* that RCPT has named so far */
 	int refusal;			 /* code of the first reply >= 400 to the last command */
 	bool unfinished;		 /* that reply has more lines */
-	char reply[MAX_REPLY_BYTES + 1]; /* its text, printable ASCII */
+	char reply[MAX_REPLY_BYTES + 1]; /* its text, or of the last; printable ASCII */
 	char reason[CURL_ERROR_SIZE];	 /* libcurl's own words, for the log */
 };
 
@@ -66,9 +69,10 @@ static void heard(struct attempt *a, const char *line, size_t n)
 	int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + line[2] - '0';
 	if (code == 220 || code == 235) /* a greeting, a login accepted */
 		logged_in = code == 235;
-	if (code < 400 || (a->refusal && !a->unfinished))
+	bool taken = code == 250 && a->stage == STAGE_MESSAGE;
+	if ((code < 400 && !taken) || (a->refusal && !a->unfinished))
 		return;
-	a->refusal = code;
+	a->refusal = taken ? 0 : code;
 	a->unfinished = n > 3 && line[3] == '-';
 	if (n > 4)
 		append_reply(a, line + 4, n - 4);
@@ -86,11 +90,11 @@ static void said(CURL *curl, struct attempt *a, const char *command, size_t n)
 	a->reply[0] = '\0';
 	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
 		size_t length = strlen(commands[i].word);
-		if (n >= length && memcmp(command, commands[i].word, length) == 0)
-			a->stage = commands[i].stage;
+		if (n < length || memcmp(command, commands[i].word, length) != 0)
+			continue;
+		a->stage = commands[i].stage;
+		a->recipients += a->stage == STAGE_RECIPIENT;
 	}
-	if (a->stage == STAGE_RECIPIENT)
-		a->recipients++;
 }
 
 /* Follows the conversation, which libcurl tells to nobody else. */
@@ -105,11 +109,13 @@ static int overhear(CURL *curl, curl_infotype type, char *bytes, size_t n, void 
 }
 
 /* Called between login and MAIL: libcurl goes on without a login where none is offered. */
-static int require_login(void *data, char *remote, char *local, int remote_port, int local_port)
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl gives the type */
+static int on_ready(void *data, char *remote, char *local, int remote_port, int local_port)
 {
 	(void)remote, (void)local, (void)remote_port, (void)local_port;
-	const struct attempt *a = data;
-	return *a->server->username && !logged_in ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	struct attempt *a = data;
+	a->ready = !*a->server->username || logged_in;
+	return a->ready ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 static size_t give(char *room, size_t size, size_t count, void *data)
@@ -178,7 +184,7 @@ static bool set_mail(CURL *c, struct attempt *a, const char *from, struct curl_s
 	failed |= curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)a->message.n);
 	failed |= curl_easy_setopt(c, CURLOPT_READFUNCTION, give);
 	failed |= curl_easy_setopt(c, CURLOPT_READDATA, a);
-	failed |= curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, require_login);
+	failed |= curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_ready);
 	failed |= curl_easy_setopt(c, CURLOPT_PREREQDATA, a);
 	failed |= curl_easy_setopt(c, CURLOPT_DEBUGFUNCTION, overhear);
 	failed |= curl_easy_setopt(c, CURLOPT_DEBUGDATA, a);
@@ -233,39 +239,38 @@ static bool is_about_protocol(int code)
 static enum error_code refused(const struct attempt *a, const struct smtp_envelope *envelope,
 			       struct error *e)
 {
+	bool about_mail = a->stage >= STAGE_SENDER && !is_about_protocol(a->refusal);
 	enum error_code code = ERROR_PEER_ANSWER;
 	if (a->refusal < 500)
 		code = ERROR_PEER_DOWN;
-	else if (a->stage >= STAGE_SENDER && a->refusal < 600 && !is_about_protocol(a->refusal))
+	else if (a->refusal < 600 && about_mail)
 		code = ERROR_UNPROCESSABLE;
-	switch (a->stage) {
-	case STAGE_SENDER:
+	if (a->stage == STAGE_LOGIN)
+		return error_set(e, code, "the mail server did not accept the login: %d %s",
+				 a->refusal, a->reply);
+	if (a->stage == STAGE_SENDER && about_mail)
 		return error_set(e, code, "from: the mail server refused it: %d %s", a->refusal,
 				 a->reply);
-	case STAGE_RECIPIENT:
+	if (a->stage == STAGE_RECIPIENT && about_mail)
 		return error_set(e, code, "to: the mail server refused %.*s: %d %s",
 				 MAX_NAMED_BYTES, envelope->to[a->recipients - 1]->text, a->refusal,
 				 a->reply);
-	case STAGE_LOGIN:
-		return error_set(e, code, "the mail server did not accept the login: %d %s",
-				 a->refusal, a->reply);
-	case STAGE_CONNECT:
-	case STAGE_MESSAGE:
-		break;
-	}
 	return error_set(e, code, "the mail server refused the %s: %d %s",
-			 a->stage == STAGE_MESSAGE ? "message" : "connection", a->refusal,
-			 a->reply);
+			 about_mail ? "message" : "connection", a->refusal, a->reply);
 }
 
 static enum error_code outcome(CURLcode result, const struct attempt *a,
 			       const struct smtp_envelope *envelope, struct error *e)
 {
-	if (result == CURLE_OK)
+	if (result == CURLE_OK) {
+		log_info("mail taken", LOG_TEXT("message_id", envelope->message_id),
+			 LOG_TEXT("reply", a->reply));
 		return ERROR_NONE;
-	log_warning("mail not sent", LOG_INT("stage", a->stage), LOG_INT("result", result),
-		    LOG_INT("code", a->refusal), LOG_TEXT("reply", a->reply),
-		    LOG_TEXT("reason", a->reason));
+	}
+	log_warning("mail not sent", LOG_TEXT("message_id", envelope->message_id),
+		    LOG_TEXT("stage", stages[a->stage]), LOG_INT("code", a->refusal),
+		    LOG_TEXT("reply", a->reply), LOG_TEXT("reason", a->reason),
+		    LOG_TEXT("result", curl_easy_strerror(result)));
 	if (a->refusal)
 		return refused(a, envelope, e);
 	if (a->given == a->message.n)
@@ -279,7 +284,7 @@ static bool was_stale(const struct attempt *a)
 {
 	long connects = 1;
 	curl_easy_getinfo(kept, CURLINFO_NUM_CONNECTS, &connects);
-	return connects == 0 && a->given == 0 && (a->refusal == 0 || a->refusal == 421);
+	return a->ready && connects == 0 && a->given == 0 && (a->refusal == 0 || a->refusal == 421);
 }
 
 static enum error_code perform(struct attempt *a, const struct smtp_envelope *envelope, CURLU *url,
@@ -289,6 +294,8 @@ static enum error_code perform(struct attempt *a, const struct smtp_envelope *en
 	bool again = true;
 	for (int tries = 0; again && tries < 2; tries++) {
 		long left = clock_left_ms(deadline_ms);
+		if (left == 0 && tries > 0)
+			break;
 		if (left == 0)
 			return error_set(e, ERROR_PEER_DOWN, "no time was left to send the mail");
 		if (!kept && !(kept = curl_easy_init()))

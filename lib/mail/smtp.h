@@ -29,6 +29,7 @@ struct smtp_envelope {
 	const struct address *from;
 	const struct address *const *to;
 	size_t to_count;
+	const char *message_id; /* for the lines of the log */
 };
 
 /*

@@ -11,6 +11,9 @@
 #include "core/config.h"
 #include "mail/mustache.h"
 
+/* How much of a file is read at once. */
+enum { READ_BYTES = 64 * 1024 };
+
 struct rendering {
 	const struct mustache *mustache;
 	const struct template_options *options;
@@ -233,10 +236,10 @@ static enum error_code read_whole(int fd, const char *name, struct buffer *out, 
 		return error_set(e, ERROR_CONFIG, "template %s: not a file", name);
 	ssize_t n = 1;
 	while (n != 0 && out->size <= MAX_TEMPLATE_BYTES) {
-		char *room = buffer_room(out, 64 * 1024);
+		char *room = buffer_room(out, READ_BYTES);
 		if (!room)
 			return error_set(e, ERROR_INTERNAL, "out of memory");
-		n = read(fd, room, 64 * 1024);
+		n = read(fd, room, READ_BYTES);
 		if (n < 0 && errno != EINTR)
 			return error_set(e, ERROR_CONFIG, "template %s: %s", name, strerror(errno));
 		buffer_grew(out, n > 0 ? (size_t)n : 0);

@@ -39,7 +39,7 @@ static enum error_code try_sending(struct sending s)
 		.greeting = &greeting,
 	};
 	const struct address *to[] = { &first, &second };
-	struct smtp_envelope envelope = { &sender, to, s.both ? 2 : 1 };
+	struct smtp_envelope envelope = { &sender, to, s.both ? 2 : 1, "id" };
 	error = (struct error){ 0 };
 	return smtp_send(&server, &envelope, text_of(s.message ? s.message : message),
 			 clock_now_ms() + (s.patience_ms ? s.patience_ms : PATIENCE_MS), &error);
@@ -140,7 +140,7 @@ static const struct {
 	{ "MAIL", "550 5.7.1 not from you\r\n", ERROR_UNPROCESSABLE,
 	  "from: the mail server refused it: 550 5.7.1 not from you" },
 	{ "MAIL", "530 5.7.0 authenticate first\r\n", ERROR_PEER_ANSWER,
-	  "from: the mail server refused it: 530 5.7.0 authenticate first" },
+	  "the mail server refused the connection: 530 5.7.0 authenticate first" },
 	{ "MAIL", SINK_DROP, ERROR_PEER_DOWN, "the mail server went away" },
 	{ "MAIL", SINK_STALL, ERROR_PEER_DOWN, "the mail server did not answer in time" },
 	{ "RCPT", "450 4.2.0 greylisted\r\n", ERROR_PEER_DOWN,
@@ -294,8 +294,10 @@ static void a_message_cut_short_is_not_in_doubt(void **state)
 	static char large[8 * 1024 * 1024];
 	(void)state;
 	memset(large, 'x', sizeof(large) - 1);
-	for (size_t i = 70; i < sizeof(large) - 2; i += 72)
-		memcpy(large + i, "\r\n", 2);
+	for (size_t i = 70; i < sizeof(large) - 2; i += 72) {
+		large[i] = '\r';
+		large[i + 1] = '\n';
+	}
 	sink_expect(sink, (struct sink_fault){ .drop_in_message = true });
 	assert_int_equal(try_sending((struct sending){ .message = large }), ERROR_PEER_DOWN);
 	sink_expect(sink, (struct sink_fault){ 0 });
@@ -332,7 +334,7 @@ static void a_host_that_is_none_is_a_wrong_setting(void **state)
 					      .username = "",
 					      .greeting = &greeting };
 		const struct address *to = &first;
-		struct smtp_envelope envelope = { &sender, &to, 1 };
+		struct smtp_envelope envelope = { &sender, &to, 1, "id" };
 		assert_int_equal(smtp_send(&server, &envelope, text_of(message),
 					   clock_now_ms() + PATIENCE_MS, &error),
 				 ERROR_CONFIG);

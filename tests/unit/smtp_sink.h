@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/buffer.h"
@@ -43,6 +44,8 @@ struct sink {
 	int port;
 	pthread_t thread;
 	pthread_mutex_t lock;
+	pthread_cond_t idle;
+	bool busy; /* with a connection */
 	struct sink_fault fault;
 	struct buffer bytes; /* all that ever came */
 	int connections;
@@ -153,14 +156,17 @@ static void *sink_run(void *data)
 {
 	struct sink *s = data;
 	while (sink_wait(s, s->listener)) {
-		s->client = accept(s->listener, NULL, NULL);
-		if (s->client < 0)
-			continue;
 		pthread_mutex_lock(&s->lock);
+		s->client = accept(s->listener, NULL, NULL);
+		s->busy = true;
 		s->connections++;
 		pthread_mutex_unlock(&s->lock);
 		sink_serve(s);
 		close(s->client);
+		pthread_mutex_lock(&s->lock);
+		s->busy = false;
+		pthread_cond_signal(&s->idle);
+		pthread_mutex_unlock(&s->lock);
 	}
 	return NULL;
 }
@@ -171,7 +177,8 @@ static struct sink *sink_start(void)
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
 	struct sink *s = calloc(1, sizeof(*s));
-	if (!s || pipe(s->stop) || pthread_mutex_init(&s->lock, NULL))
+	if (!s || pipe(s->stop) || pthread_mutex_init(&s->lock, NULL) ||
+	    pthread_cond_init(&s->idle, NULL))
 		abort();
 	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(s->listener, (struct sockaddr *)&address, size) || listen(s->listener, 8) ||
@@ -188,6 +195,7 @@ static void sink_stop(struct sink *s)
 	pthread_join(s->thread, NULL);
 	close(s->stop[0]);
 	close(s->listener);
+	pthread_cond_destroy(&s->idle);
 	pthread_mutex_destroy(&s->lock);
 	buffer_finish(&s->bytes);
 	free(s);
@@ -201,6 +209,22 @@ static void sink_expect(struct sink *s, struct sink_fault fault)
 	buffer_clear(&s->bytes);
 	s->connections = 0;
 	s->messages = 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Waits until the connections that clients have closed are done with, at most ten seconds. */
+static inline void sink_rest(struct sink *s)
+{
+	struct pollfd waiting = { s->listener, POLLIN, 0 };
+	pthread_mutex_lock(&s->lock);
+	for (int waits = 0; s->busy || poll(&waiting, 1, 0) > 0; waits++) {
+		struct timespec soon;
+		if (waits == 10)
+			abort();
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_sec++;
+		pthread_cond_timedwait(&s->idle, &s->lock, &soon);
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 
