@@ -93,8 +93,9 @@ static enum error_code read_tag(struct parser *p, const char *start, struct tag 
 		sigil = *inside++;
 	struct delimiter close = p->close;
 	if (sigil == '{' || sigil == '=') {
-		memmove(close.text + 1, close.text, close.n++);
 		close.text[0] = sigil == '{' ? '}' : '=';
+		memcpy(close.text + 1, p->close.text, p->close.n);
+		close.n++;
 	}
 	const char *found = memmem(inside, (size_t)(p->end - inside), close.text, close.n);
 	if (!found)
