@@ -101,9 +101,28 @@ static enum error_code start(uv_loop_t *loop, const struct trigger *t, struct er
 	return ERROR_NONE;
 }
 
+static bool same_keys(const struct trigger *a, const struct trigger *b)
+{
+	bool same = a->key_count == b->key_count;
+	for (int i = 0; same && i < a->key_count; i++)
+		same = strcmp(a->keys[i], b->keys[i]) == 0;
+	return same;
+}
+
+static bool same_backoff(const struct trigger *a, const struct trigger *b)
+{
+	bool same = a->backoff_steps == b->backoff_steps;
+	for (int i = 0; same && i < a->backoff_steps; i++)
+		same = a->backoff_ms[i] == b->backoff_ms[i];
+	return same;
+}
+
 static bool same(const struct trigger *a, const struct trigger *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	return strcmp(a->queue, b->queue) == 0 && strcmp(a->handler, b->handler) == 0 &&
+	       a->batch_size == b->batch_size && a->batch_window_ms == b->batch_window_ms &&
+	       a->max_concurrency == b->max_concurrency && a->max_attempts == b->max_attempts &&
+	       same_keys(a, b) && same_backoff(a, b);
 }
 
 static const struct trigger *find(const struct triggers *triggers, const struct trigger *wanted)

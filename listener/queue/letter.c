@@ -1,15 +1,14 @@
-/* letter: the frames of a message that is published again. */
+/* letter: what a message that is published again keeps, and what it gets. */
 #include "letter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config.h"
+
 enum {
-	DELIVERY_MODE_PERSISTENT = 2,
 	POOL_PAGE_BYTES = 4096,
-	/* Type, channel, size and end of a frame. */
-	FRAME_OVERHEAD_BYTES = 8,
 	/* What our headers, and the rest of the frame, take at most. */
 	OWN_HEADERS_BYTES = 2048,
 	MAX_OWN_HEADERS = 8,
@@ -64,16 +63,6 @@ struct letter *letter_new_dead(struct message *m, const char *from_queue, const 
 	snprintf(l->reason, sizeof(l->reason), "%s", cut.text);
 	clock_text(clock_wall_ms(), l->time);
 	return l;
-}
-
-int letter_send_method(const struct letter *l, amqp_connection_state_t connection)
-{
-	amqp_basic_publish_t publish = {
-		.exchange = amqp_cstring_bytes(""), /* the one that leads to a queue by its name */
-		.routing_key = amqp_cstring_bytes(l->queue),
-		.mandatory = true,
-	};
-	return amqp_send_method(connection, BROKER_CHANNEL, AMQP_BASIC_PUBLISH_METHOD, &publish);
 }
 
 static bool goes_along(amqp_bytes_t key)
@@ -140,49 +129,27 @@ static int make_properties(const struct letter *l, amqp_pool_t *pool, amqp_basic
 	add_own(&p->headers, l);
 	if (!(p->_flags & AMQP_BASIC_MESSAGE_ID_FLAG) || p->message_id.len == 0)
 		p->message_id = amqp_cstring_bytes(l->message->id);
-	p->delivery_mode = DELIVERY_MODE_PERSISTENT;
-	p->_flags |= AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG |
-		     AMQP_BASIC_DELIVERY_MODE_FLAG;
+	p->_flags |= AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG;
 	p->_flags &= ~(amqp_flags_t)(AMQP_BASIC_EXPIRATION_FLAG | AMQP_BASIC_USER_ID_FLAG);
 	return AMQP_STATUS_OK;
 }
 
-int letter_send_header(const struct letter *l, amqp_connection_state_t connection)
+enum error_code letter_publish(struct letter *l, struct confirms *confirms, struct error *e)
 {
 	amqp_pool_t pool;
 	amqp_basic_properties_t properties;
 	init_amqp_pool(&pool, POOL_PAGE_BYTES);
-	int status = make_properties(l, &pool, &properties);
-	if (status == AMQP_STATUS_OK) {
-		amqp_frame_t frame = { .frame_type = AMQP_FRAME_HEADER, .channel = BROKER_CHANNEL };
-		frame.payload.properties.class_id = AMQP_BASIC_CLASS;
-		frame.payload.properties.body_size = l->message->body.n;
-		frame.payload.properties.decoded = &properties;
-		status = amqp_send_frame(connection, &frame);
+	enum error_code code = broker_status(make_properties(l, &pool, &properties), "publish", e);
+	if (code == ERROR_NONE) {
+		l->deadline_ms = clock_now_ms() + config()->confirm_timeout_ms;
+		struct publication p = {
+			.exchange = "", /* leads to a queue by its name */
+			.key = l->queue,
+			.properties = &properties,
+			.body = l->message->body,
+		};
+		code = confirms_publish(confirms, &p, l, l->deadline_ms, e);
 	}
 	empty_amqp_pool(&pool);
-	return status;
-}
-
-int letter_send_body(const struct letter *l, amqp_connection_state_t connection, size_t *sent)
-{
-	const struct text *body = &l->message->body;
-	size_t most = (size_t)amqp_get_frame_max(connection) - FRAME_OVERHEAD_BYTES;
-	size_t n = body->n - *sent < most ? body->n - *sent : most;
-	amqp_frame_t frame = { .frame_type = AMQP_FRAME_BODY, .channel = BROKER_CHANNEL };
-	frame.payload.body_fragment = (amqp_bytes_t){ n, (char *)body->s + *sent };
-	int status = amqp_send_frame(connection, &frame);
-	if (status == AMQP_STATUS_OK)
-		*sent += n;
-	return status;
-}
-
-bool letter_is(const struct letter *l, const amqp_basic_properties_t *properties)
-{
-	char id[ENTRY_ID_BYTES];
-	amqp_bytes_t message_id = properties->message_id;
-	if (!(properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG))
-		return false;
-	entry_id_from_message_id((struct text){ message_id.bytes, message_id.len }, id);
-	return strcmp(id, l->message->id) == 0;
+	return code;
 }

@@ -8,22 +8,17 @@
 #ifndef FLEXI_LISTENER_LETTER_H
 #define FLEXI_LISTENER_LETTER_H
 
-#include <amqp.h>
-
 #include "core/clock.h"
 #include "core/error.h"
 #include "message.h"
 #include "transport/broker.h"
-
-enum letter_step { LETTER_METHOD, LETTER_HEADER, LETTER_BODY };
+#include "transport/confirm.h"
 
 struct letter {
 	TAILQ_ENTRY(letter) next;
 	struct message *message; /* borrowed */
 	char queue[BROKER_QUEUE_NAME_BYTES];
-	uint64_t sequence;
 	int64_t deadline_ms; /* of its confirm */
-	bool returned;
 	bool dead;
 	char from_queue[MAX_QUEUE_NAME_BYTES + 1];
 	char handler[MAX_HANDLER_NAME_BYTES + 1];
@@ -38,13 +33,7 @@ struct letter *letter_new_retry(struct message *m, const char *queue);
 struct letter *letter_new_dead(struct message *m, const char *from_queue, const char *handler,
 			       struct text reason);
 
-/* The three parts, to be sent in this order; *sent counts the body's bytes. Statuses of rabbitmq-c.
- */
-int letter_send_method(const struct letter *l, amqp_connection_state_t connection);
-int letter_send_header(const struct letter *l, amqp_connection_state_t connection);
-int letter_send_body(const struct letter *l, amqp_connection_state_t connection, size_t *sent);
-
-/* Whether these properties, of a message that came back, are the letter's. */
-bool letter_is(const struct letter *l, const amqp_basic_properties_t *properties);
+/* Publishes it: see confirms_publish, which gets the letter as `what`. */
+enum error_code letter_publish(struct letter *l, struct confirms *confirms, struct error *e);
 
 #endif

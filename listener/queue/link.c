@@ -111,26 +111,30 @@ static int read_frame(struct link *link, amqp_frame_t *frame)
 	return amqp_simple_wait_frame_noblock(link->connection, frame, &no_wait);
 }
 
-/* Reads what is there. More than a turn's worth is left for the next turn. */
-static void pump(struct link *link)
+/* Hands over a turn's worth of frames. Returns whether there may be more. */
+static bool hand_over(struct link *link)
 {
-	int frames = 0;
 	int status = AMQP_STATUS_OK;
 	amqp_frame_t frame;
-	while (link_is_up(link) && frames++ < LINK_FRAMES_AT_ONCE) {
+	for (int frames = 0; link_is_up(link) && frames < LINK_FRAMES_AT_ONCE; frames++) {
 		status = read_frame(link, &frame);
 		if (status != AMQP_STATUS_OK)
 			break;
 		if (!handle_own(link, &frame))
 			link->events->frame(link->owner, &frame);
 	}
-	if (status != AMQP_STATUS_TIMEOUT)
-		link_check(link, status, "read");
-	if (link_is_up(link)) {
-		uint64_t again = status == AMQP_STATUS_TIMEOUT ? LINK_TICK_MS : 0;
-		uv_timer_start(&link->timer, on_timer, again, 0);
-		link->events->read(link->owner);
-	}
+	if (status == AMQP_STATUS_TIMEOUT)
+		return false;
+	return link_check(link, status, "read");
+}
+
+static void pump(struct link *link)
+{
+	bool more = link->events->frame && hand_over(link);
+	if (!link_is_up(link))
+		return;
+	uv_timer_start(&link->timer, on_timer, more ? 0 : LINK_TICK_MS, 0);
+	link->events->read(link->owner);
 }
 
 /* There is nothing to say to a connection that broke: a farewell could only block. */

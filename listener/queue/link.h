@@ -20,10 +20,12 @@ struct link_events {
 	enum error_code (*prepare)(void *owner, amqp_connection_state_t connection,
 				   struct error *e);
 	void (*up)(void *owner);
-	/* Every frame but those that close the connection or its channel. Valid during the call
-	 * only. */
+	/*
+	 * Every frame but those that close the connection or its channel, valid
+	 * during the call only. NULL if the owner reads by itself, in `read`.
+	 */
 	void (*frame)(void *owner, const amqp_frame_t *frame);
-	/* All frames that were there have been handed over. */
+	/* All frames that were there have been handed over, or are there to be read. */
 	void (*read)(void *owner);
 	/* There is room again after link_can_write said that there was none. May be NULL. */
 	void (*writable)(void *owner);
