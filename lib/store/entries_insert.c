@@ -16,10 +16,8 @@ struct insertion {
 	struct error *verdicts;
 	size_t *sent;
 	size_t sent_count;
-	bson_t *documents;
-	const bson_t **pointers;
-	/* Positions of entries whose id was there already, sorted by id before they are compared.
-	 */
+	bson_t **documents;
+	/* Positions of entries whose id was there already; sorted by id, then compared. */
 	size_t *duplicates;
 	size_t duplicate_count;
 	bool concern_failed; /* written, but not as safely as asked for */
@@ -28,9 +26,8 @@ struct insertion {
 static void insertion_finish(struct insertion *in)
 {
 	for (size_t k = 0; in->documents && k < in->sent_count; k++)
-		bson_destroy(&in->documents[k]);
+		bson_destroy(in->documents[k]);
 	free(in->documents);
-	free(in->pointers);
 	free(in->sent);
 	free(in->duplicates);
 }
@@ -46,9 +43,8 @@ static bool build(struct insertion *in, size_t count)
 {
 	in->sent = calloc(count, sizeof(*in->sent));
 	in->duplicates = calloc(count, sizeof(*in->duplicates));
-	in->documents = calloc(count, sizeof(*in->documents));
-	in->pointers = calloc(count, sizeof(void *));
-	if (!in->sent || !in->duplicates || !in->documents || !in->pointers)
+	in->documents = calloc(count, sizeof(void *));
+	if (!in->sent || !in->duplicates || !in->documents)
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		verdict_none(&in->verdicts[i]);
@@ -56,8 +52,8 @@ static bool build(struct insertion *in, size_t count)
 			continue;
 		size_t k = in->sent_count++;
 		in->sent[k] = i;
-		in->pointers[k] = &in->documents[k];
-		if (!entry_document_write(&in->entries[i], &in->documents[k]))
+		in->documents[k] = entry_document_new(&in->entries[i]);
+		if (!in->documents[k])
 			return false;
 	}
 	return true;
@@ -94,7 +90,8 @@ static void note_write_error(struct insertion *in, const bson_iter_t *element)
 	log_warning("MongoDB refused an entry", LOG_TEXT("id", in->entries[i].id),
 		    LOG_INT("code", server_code),
 		    LOG_TEXT("reason", member_text(element, "errmsg")));
-	error_set(&in->verdicts[i], ERROR_PEER_ANSWER, "MongoDB refused the entry");
+	error_set(&in->verdicts[i], mongo_code(server_code),
+		  "MongoDB refused the entry (code %lld)", (long long)server_code);
 }
 
 /* Whether the reply has the array `name` with something in it; note is called for each element. */
@@ -122,27 +119,32 @@ static void note_concern_error(struct insertion *in, const bson_iter_t *element)
 		    LOG_TEXT("reason", member_text(element, "errmsg")));
 }
 
+/* Takes what the store said of single documents, and of how safe they are; false if nothing. */
+static bool read_reply(struct insertion *in, const bson_t *reply)
+{
+	/* A second run starts over: what the first one stored comes back as duplicates. */
+	in->duplicate_count = 0;
+	in->concern_failed = false;
+	bool errors = each_element(reply, "writeErrors", in, note_write_error);
+	return each_element(reply, "writeConcernErrors", in, note_concern_error) || errors;
+}
+
 static bool insert(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
 		   bson_error_t *error)
 {
 	(void)database;
 	struct insertion *in = context;
-	/* A second run starts over: what the first one stored comes back as duplicates. */
-	in->duplicate_count = 0;
-	in->concern_failed = false;
 	bson_t options = BSON_INITIALIZER;
 	BSON_APPEND_BOOL(&options, "ordered", false);
 	BSON_APPEND_BOOL(&options, "validate", false); /* done by entry_document_check */
 	bson_t reply;
-	bool ok = mongoc_collection_insert_many(collection, in->pointers, in->sent_count, &options,
-						&reply, error);
-	bool errors = each_element(&reply, "writeErrors", in, note_write_error);
-	each_element(&reply, "writeConcernErrors", in, note_concern_error);
-	/* Errors of single documents are an answer; but no answer may follow them in a large batch.
-	 */
+	bool ok = mongoc_collection_insert_many(collection, (const bson_t **)in->documents,
+						in->sent_count, &options, &reply, error);
+	bool answered = read_reply(in, &reply);
+	/* Errors of single documents are an answer, unless none came for the others. */
 	if (!ok && error->domain != MONGOC_ERROR_STREAM &&
 	    error->domain != MONGOC_ERROR_SERVER_SELECTION)
-		ok = errors || in->concern_failed;
+		ok = answered;
 	bson_destroy(&reply);
 	bson_destroy(&options);
 	return ok;

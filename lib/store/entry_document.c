@@ -1,6 +1,9 @@
 /* entry_document: entries to and from BSON. */
 #include "store/entry_document.h"
 
+/* Room for all of a document but name and data, so that it is allocated once. */
+enum { FIXED_BYTES = 160 };
+
 static bool is_clean(struct text t)
 {
 	return bson_utf8_validate(t.s, t.n, false);
@@ -8,8 +11,10 @@ static bool is_clean(struct text t)
 
 enum error_code entry_document_check(const struct entry *entry, struct error *e)
 {
-	if (!entry_id_is_valid((struct text){ entry->id, strnlen(entry->id, ENTRY_ID_BYTES) }))
-		return error_set(e, ERROR_BAD_INPUT, "id: must be 24 hexadecimal digits");
+	if (strnlen(entry->id, ENTRY_ID_BYTES) != ENTRY_ID_DIGITS ||
+	    strspn(entry->id, "0123456789abcdef") != ENTRY_ID_DIGITS)
+		return error_set(e, ERROR_BAD_INPUT,
+				 "id: must be 24 lower case hexadecimal digits");
 	if ((unsigned)entry->level >= ENTRY_LEVELS)
 		return error_set(e, ERROR_BAD_INPUT, "level: unknown");
 	if (entry->name.n > MAX_ENTRY_TEXT_BYTES ||
@@ -28,17 +33,20 @@ static bool append_text(bson_t *document, const char *key, struct text t)
 	return bson_append_utf8(document, key, -1, t.s, (int)t.n);
 }
 
-bool entry_document_write(const struct entry *entry, bson_t *document)
+bson_t *entry_document_new(const struct entry *entry)
 {
 	bson_oid_t id;
 	bson_oid_init_from_string(&id, entry->id);
-	bson_init(document);
-	return bson_append_oid(document, "_id", -1, &id) &&
-	       append_text(document, "name", entry->name) &&
-	       append_text(document, "data", entry->data) &&
-	       append_text(document, "level", text_of(entry_level_name(entry->level))) &&
-	       bson_append_date_time(document, "created_at", -1, entry->accepted_ms) &&
-	       bson_append_date_time(document, "updated_at", -1, entry->accepted_ms);
+	bson_t *document = bson_sized_new(entry->name.n + entry->data.n + FIXED_BYTES);
+	if (document && bson_append_oid(document, "_id", -1, &id) &&
+	    append_text(document, "name", entry->name) &&
+	    append_text(document, "data", entry->data) &&
+	    append_text(document, "level", text_of(entry_level_name(entry->level))) &&
+	    bson_append_date_time(document, "created_at", -1, entry->accepted_ms) &&
+	    bson_append_date_time(document, "updated_at", -1, entry->accepted_ms))
+		return document;
+	bson_destroy(document);
+	return NULL;
 }
 
 static struct text read_text(const bson_iter_t *at)

@@ -128,7 +128,7 @@ static enum error_code open_client(struct error *e)
 
 /* Codes of the server that say "not now": it did nothing, or it is not known whether it did. */
 static const struct {
-	uint32_t server_code;
+	int64_t server_code;
 	enum error_code code;
 } server_codes[] = {
 	{ 10107, ERROR_PEER_DOWN },    /* NotWritablePrimary */
@@ -140,9 +140,18 @@ static const struct {
 	{ 11602, ERROR_PEER_TIMEOUT }, /* InterruptedDueToReplStateChange */
 	{ 50, ERROR_PEER_TIMEOUT },    /* MaxTimeMSExpired */
 	{ 64, ERROR_PEER_TIMEOUT },    /* WriteConcernFailed */
-	{ 17280, ERROR_TOO_LARGE },    /* KeyTooLong */
+	{ 14031, ERROR_PEER_FULL },    /* OutOfDiskSpace */
 	{ 10334, ERROR_TOO_LARGE },    /* BSONObjectTooLarge */
 };
+
+enum error_code mongo_code(int64_t server_code)
+{
+	for (size_t i = 0; i < sizeof(server_codes) / sizeof(server_codes[0]); i++) {
+		if (server_codes[i].server_code == server_code)
+			return server_codes[i].code;
+	}
+	return ERROR_PEER_ANSWER;
+}
 
 static enum error_code classify(const bson_error_t *error)
 {
@@ -153,15 +162,11 @@ static enum error_code classify(const bson_error_t *error)
 	case MONGOC_ERROR_STREAM:
 	case MONGOC_ERROR_PROTOCOL:
 		return ERROR_PEER_TIMEOUT;
+	case MONGOC_ERROR_SERVER:
+		return mongo_code(error->code);
 	default:
-		break;
+		return ERROR_PEER_ANSWER;
 	}
-	for (size_t i = 0; i < sizeof(server_codes) / sizeof(server_codes[0]); i++) {
-		if (error->domain == MONGOC_ERROR_SERVER &&
-		    error->code == server_codes[i].server_code)
-			return server_codes[i].code;
-	}
-	return ERROR_PEER_ANSWER;
 }
 
 static const char *sentence(enum error_code code)
@@ -171,6 +176,8 @@ static const char *sentence(enum error_code code)
 		return "MongoDB cannot be reached";
 	case ERROR_PEER_TIMEOUT:
 		return "MongoDB did not answer in time";
+	case ERROR_PEER_FULL:
+		return "MongoDB is out of disk space";
 	case ERROR_TOO_LARGE:
 		return "over MongoDB's limit for one document";
 	default:

@@ -35,6 +35,9 @@ typedef bool mongo_operation(mongoc_database_t *database, mongoc_collection_t *e
  */
 enum error_code mongo_run(mongo_operation *operation, void *context, struct error *e);
 
+/* What a code of the server means to a caller, of the whole operation or of one document. */
+enum error_code mongo_code(int64_t server_code);
+
 /* When an operation that reads on and on must stop: monotonic milliseconds. */
 int64_t mongo_deadline_ms(void);
 

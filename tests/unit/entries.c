@@ -128,7 +128,7 @@ static void one_call_tells_what_became_of_each_entry(void **state)
 	with_nul.data = (struct text){ "a\0b", 3 };
 	struct entry not_utf8 = make("\xff", "");
 	struct entry bad_id = make("id", "");
-	bad_id.id[3] = 'x';
+	bad_id.id[3] = 'A';
 	const struct entry entries[] = { make("a", "1"), conflict, with_nul,	  stored,
 					 not_utf8,	 bad_id,   make("b", "2") };
 	const enum error_code expected[] = {
@@ -184,6 +184,27 @@ static void thousands_of_entries_go_in_one_call_and_again(void **state)
 	assert_int_equal(entries_insert(entries, MANY, verdicts, NULL), ERROR_CONFLICT);
 	for (int i = 0; i < MANY; i++)
 		assert_int_equal(verdicts[i].code, i % 2 ? ERROR_NONE : ERROR_CONFLICT);
+}
+
+static void an_entry_over_the_limit_of_a_document_is_refused_alone(void **state)
+{
+	(void)state;
+	skip_without_store();
+	enum { OVER = 16 * 1024 * 1024 };
+	char *large = malloc(OVER);
+	assert_non_null(large);
+	memset(large, 'x', OVER);
+	struct entry entries[] = { make("small", ""), make("large", ""), make("too large", "") };
+	entries[1].data = (struct text){ large, OVER / 8 };
+	entries[2].data = (struct text){ large, OVER };
+	struct error verdicts[3];
+	assert_int_equal(entries_insert(entries, 3, verdicts, NULL), ERROR_TOO_LARGE);
+	assert_int_equal(verdicts[0].code, ERROR_NONE);
+	assert_int_equal(verdicts[1].code, ERROR_NONE);
+	assert_int_equal(verdicts[2].code, ERROR_TOO_LARGE);
+	expect_stored(&entries[0]);
+	expect_stored(&entries[1]);
+	free(large);
 }
 
 static void all_come_newest_first_and_no_more_than_asked_for(void **state)
@@ -264,6 +285,7 @@ int main(void)
 		cmocka_unit_test(one_call_tells_what_became_of_each_entry),
 		cmocka_unit_test(an_id_twice_in_one_call_is_one_entry_or_a_conflict),
 		cmocka_unit_test(thousands_of_entries_go_in_one_call_and_again),
+		cmocka_unit_test(an_entry_over_the_limit_of_a_document_is_refused_alone),
 		cmocka_unit_test(all_come_newest_first_and_no_more_than_asked_for),
 		cmocka_unit_test(an_update_changes_content_and_the_time_of_update_only),
 		cmocka_unit_test(what_is_not_there_is_not_found),
