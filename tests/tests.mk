@@ -1,16 +1,20 @@
 # Tests and checks. `make test` does its own set-up: packages, tools, a Python environment, a stack of its own.
 
-RUFF   = $(shell tests/python --print)/bin/ruff
+RUFF = $(shell tests/python --print)/bin/ruff
 PYTEST_ARGS ?=
 
 .PHONY: check test lint bench soak format
 
-check: all $(UNIT_TESTS) $(PROBES) ## build and run the unit tests (no services needed)
+check: tests-built ## build and run the unit tests (no services needed)
 	@tests/unit/run $(UNIT_TESTS)
 
+# Unit tests that fail keep nobody from seeing what the others say.
 test: test-setup ## all tests: unit, then end to end against a stack of their own
-	@$(MAKE) --no-print-directory -j$(shell nproc) check
-	@tests/e2e/run $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory -j$(shell nproc) tests-built
+	@unit=0; tests/unit/run $(UNIT_TESTS) || unit=$$?; tests/e2e/run $(PYTEST_ARGS) && exit $$unit
+
+.PHONY: tests-built
+tests-built: all $(UNIT_TESTS) $(PROBES) $(EXAMPLES)
 
 lint: test-setup ## formatting, static analysis, budgets of size, generated documents
 	@$(MAKE) --no-print-directory -j$(shell nproc) all
