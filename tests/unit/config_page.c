@@ -1,7 +1,7 @@
 /* docs/configuration.md is what `flexi config --markdown` prints. Runs at the top of the tree. */
 #include "suite.h"
 
-#include "../../cli/config_page.c"
+#include "../../cli/config_page.c" /* NOLINT(bugprone-suspicious-include) */
 
 static void the_page_in_docs_is_current(void **state)
 {

@@ -33,7 +33,7 @@ static int start(void **state)
 	snprintf(database, sizeof(database), "flexi_unit_%d", (int)getpid());
 	setenv("MONGO_URL", url, 1);
 	mongo_use_database(database);
-	return config_load(NULL);
+	return config_load(NULL) ? -1 : 0;
 }
 
 static bool drop_database(mongoc_database_t *db, mongoc_collection_t *entries, void *context,

@@ -1,7 +1,7 @@
 /* What is made of MongoDB's reply to an insert, without a MongoDB: the cases that one rarely gives. */
 #include "suite.h"
 
-#include "../../lib/store/entries_insert.c"
+#include "../../lib/store/entries_insert.c" /* NOLINT(bugprone-suspicious-include) */
 
 enum { COUNT = 4 };
 

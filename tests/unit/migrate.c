@@ -48,9 +48,10 @@ static int start(void **state)
 		scratch_database_init(&scratch, "migrate");
 		setenv("DSN", scratch.dsn, 1);
 	}
-	if (getenv("TEST_MONGO_URL"))
-		setenv("MONGO_URL", getenv("TEST_MONGO_URL"), 1);
-	return config_load(NULL);
+	const char *url = getenv("TEST_MONGO_URL");
+	if (url)
+		setenv("MONGO_URL", url, 1);
+	return config_load(NULL) ? -1 : 0;
 }
 
 static int stop(void **state)

@@ -76,7 +76,7 @@ static void expect_within(enum error_code (*f)(void), enum error_code code, int6
 
 static void expect_again(enum error_code (*f)(void))
 {
-	int64_t deadline_ms = clock_now_ms() + 2 * PEER_PAUSE_MS;
+	int64_t deadline_ms = clock_now_ms() + PEER_PAUSE_MS + SCRATCH_TIMEOUT_MS;
 	while (f() != ERROR_NONE) {
 		assert_true(clock_now_ms() < deadline_ms);
 		poll(NULL, 0, 20);
@@ -271,8 +271,9 @@ static bool drop_database(mongoc_database_t *db, mongoc_collection_t *entries, v
 static int stop(void **state)
 {
 	(void)state;
-	if (getenv("TEST_MONGO_URL")) {
-		point_at(NULL, getenv("TEST_MONGO_URL"));
+	const char *url = getenv("TEST_MONGO_URL");
+	if (url) {
+		point_at(NULL, url);
 		mongo_run(drop_database, NULL, NULL);
 	}
 	mongo_close();

@@ -6,9 +6,9 @@
 
 #include <sys/stat.h>
 
-#include "../../cli/judge.c"
-#include "../../cli/services.c"
-#include "../../cli/tool.c"
+#include "../../cli/judge.c"	/* NOLINT(bugprone-suspicious-include) */
+#include "../../cli/services.c" /* NOLINT(bugprone-suspicious-include) */
+#include "../../cli/tool.c"	/* NOLINT(bugprone-suspicious-include) */
 
 static char run_dir[64];
 static int scanner = -1; /* the reading end that a scanner would hold */
@@ -54,7 +54,7 @@ static int make_stack(void **state)
 	snprintf(path, sizeof(path), "%s/bin:%s", run_dir, getenv("PATH"));
 	setenv("PATH", path, 1);
 	setenv("RUN_DIR", run_dir, 1);
-	return config_load(NULL);
+	return config_load(NULL) ? -1 : 0;
 }
 
 static int remove_stack(void **state)
