@@ -104,7 +104,6 @@ static enum error_code deliver(const struct smtp_envelope *envelope,
 			       int64_t deadline_ms, struct error *e)
 {
 	const struct config *c = config();
-	int64_t patience_ms = clock_now_ms() + c->mail_timeout_ms;
 	struct smtp_server server = {
 		.host = c->mail_host,
 		.port = c->mail_port,
@@ -114,8 +113,7 @@ static enum error_code deliver(const struct smtp_envelope *envelope,
 		.password = c->mail_password,
 		.greeting = domain,
 	};
-	return smtp_send(&server, envelope, message,
-			 deadline_ms < patience_ms ? deadline_ms : patience_ms, e);
+	return smtp_send(&server, envelope, message, deadline_ms, e);
 }
 
 enum error_code mail_send(const struct mail *mail, int64_t deadline_ms, struct error *e)
@@ -128,6 +126,9 @@ enum error_code mail_send(const struct mail *mail, int64_t deadline_ms, struct e
 	struct mailbox to = { .address = &recipient };
 	char id[MESSAGE_ID_BYTES];
 	enum error_code code;
+	int64_t patience_ms = clock_now_ms() + config()->mail_timeout_ms;
+	if (patience_ms < deadline_ms)
+		deadline_ms = patience_ms;
 	if ((code = sender(mail, &sender_address, &from, e)) ||
 	    (code = address_parse(mail->to, "to", &recipient, e)) ||
 	    (code = blame_settings(address_domain_parse(text_of(config()->mail_domain),
