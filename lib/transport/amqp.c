@@ -2,6 +2,7 @@
 #include "transport/amqp.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -91,8 +92,10 @@ static enum error_code open_connection(int64_t deadline_ms, struct error *e)
 		broker_disconnect(&kept.connection);
 		return code;
 	}
-	if (!kept.looked_after)
+	if (!kept.looked_after) {
 		handler_on_idle(look_after);
+		atexit(amqp_close); /* RabbitMQ logs connections that end without a goodbye */
+	}
 	kept.looked_after = true;
 	return ERROR_NONE;
 }

@@ -31,7 +31,8 @@ const struct transport *transport_find(struct text name);
  * Sends over the transport named by `only`, or, if that is empty, over those
  * of LOG_TRANSPORTS in their order until one takes it or one refuses it; each
  * attempt gets at most half of the time that is left. *used is the transport
- * that decided, or NULL. The outcome is UNKNOWN if any attempt's was.
+ * that took or refused it, or NULL. If none did, the outcome is UNKNOWN if any
+ * attempt's was.
  */
 enum outcome transport_send(struct text only, const struct entry *entry, int64_t deadline_ms,
 			    const struct transport **used, struct error *e);

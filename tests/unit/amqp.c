@@ -135,7 +135,7 @@ static void an_empty_body_and_a_frame_to_the_brim_are_stored(void **state)
 					BROKER_BODY_FRAME_BYTES - 1,
 					BROKER_BODY_FRAME_BYTES,
 					BROKER_BODY_FRAME_BYTES + 1,
-					2 * BROKER_BODY_FRAME_BYTES };
+					(size_t)2 * BROKER_BODY_FRAME_BYTES };
 	static char body[2 * BROKER_BODY_FRAME_BYTES];
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct error e = { 0 };
