@@ -16,7 +16,7 @@ enum {
 	/* A worker that lived so long was all right: its death is a new story. */
 	BACKOFF_RESET_MS = 3000,
 	/* So many early deaths in a row, and the slot is failing. */
-	BACKOFF_FAILING_DEATHS = 4,
+	BACKOFF_FAILING_DEATHS = 6,
 };
 
 /* Zeroed: nothing has died yet. */

@@ -14,12 +14,11 @@
 #include "core/log.h"
 #include "pool_backoff.h"
 
-enum accepting { ACCEPTING_UNKNOWN, ACCEPTING_BLOCKING, ACCEPTING_NONBLOCKING };
-
 struct slot {
 	struct generation *generation;
 	pid_t pid; /* 0: no worker */
 	int64_t started_ms;
+	bool blocking; /* the worker found the socket so */
 	struct backoff backoff;
 	uv_timer_t timer; /* to the next start; when leaving, to SIGKILL */
 };
@@ -30,7 +29,8 @@ struct generation {
 	struct worker_command command;
 	char program[LAYOUT_PATH_BYTES];
 	char hash[LAYOUT_HASH_BYTES];
-	enum accepting accepting;
+	bool blocking; /* its workers want the socket without O_NONBLOCK */
+	bool settled;
 	bool held;
 	bool leaving;
 	int running;
@@ -63,12 +63,16 @@ struct generation *generation_new(const struct generation_options *options)
 	return g;
 }
 
-static void prepare_listener(const struct generation *g)
+static bool socket_is_blocking(void)
 {
 	int flags = fcntl(STDIN_FILENO, F_GETFL);
-	bool clear = g->accepting == ACCEPTING_BLOCKING ||
-		     (g->accepting == ACCEPTING_UNKNOWN && g->running == 0);
-	if (clear && flags >= 0 && (flags & O_NONBLOCK))
+	return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
+static void make_socket_blocking(void)
+{
+	int flags = fcntl(STDIN_FILENO, F_GETFL);
+	if (flags >= 0)
 		fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
 }
 
@@ -77,7 +81,9 @@ static void start_later(struct slot *s, int64_t lived_ms);
 static void slot_start(struct slot *s)
 {
 	struct generation *g = s->generation;
-	prepare_listener(g);
+	if (g->blocking)
+		make_socket_blocking();
+	s->blocking = socket_is_blocking();
 	s->started_ms = clock_now_ms();
 	pid_t pid = worker_start(&g->command);
 	if (pid < 0) {
@@ -124,9 +130,8 @@ void generation_hold(struct generation *g)
 
 void generation_settled(struct generation *g)
 {
-	int flags = fcntl(STDIN_FILENO, F_GETFL);
-	g->accepting =
-		flags >= 0 && (flags & O_NONBLOCK) ? ACCEPTING_NONBLOCKING : ACCEPTING_BLOCKING;
+	g->settled = true;
+	g->blocking = socket_is_blocking();
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -166,7 +171,11 @@ static void slot_died(struct slot *s, int status)
 	uv_timer_stop(&s->timer);
 	if (g->leaving)
 		return;
-	g->deaths++;
+	/* It may have died of O_NONBLOCK; then that is no fault of the program. */
+	if (s->blocking || g->settled || lived_ms >= ROLL_SETTLE_MS)
+		g->deaths++;
+	else
+		g->blocking = true;
 	start_later(s, lived_ms);
 }
 

@@ -8,10 +8,10 @@
  * leaves or is held.
  *
  * Workers of all generations share the socket, and its O_NONBLOCK: our handlers
- * set it, a plain FastCGI program ends when it meets it. So it is cleared
- * before the first worker of a generation starts. Should that make a
- * worker of the former version wait in accept, it still serves what it
- * accepts, and stops after it.
+ * set it, a plain FastCGI program ends when it meets it. So it is left as it is
+ * at first; when a worker dies soon after it was started with O_NONBLOCK, its
+ * generation gets the socket without, and that death does not count. What the
+ * workers of a generation that has proved itself made of it is kept for it.
  */
 #ifndef FLEXI_SPAWN_POOL_GENERATION_H
 #define FLEXI_SPAWN_POOL_GENERATION_H
@@ -43,7 +43,7 @@ void generation_start(struct generation *g);
 /* Starts no worker again until generation_start. */
 void generation_hold(struct generation *g);
 
-/* It has proved itself: what its workers made of the socket's O_NONBLOCK is kept for it. */
+/* It has proved itself. */
 void generation_settled(struct generation *g);
 
 /*

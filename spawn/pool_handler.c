@@ -2,6 +2,7 @@
 #include "pool_handler.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "layout.h"
 #include "pool_generation.h"
 #include "pool_settings.h"
+#include "pool_standin.h"
 
 static const char fcgiwrap[] = "/usr/sbin/fcgiwrap";
 static const char *const protocol_names[] = { "fastcgi", "cgi" };
@@ -33,8 +35,9 @@ static struct {
 	struct generation *trying; /* NULL unless it rolls */
 	struct pool_settings trying_settings;
 	char refused[LAYOUT_HASH_BYTES];
-	bool settled;	 /* the serving generation has proved itself */
-	bool roll_again; /* asked for while it rolled */
+	int socket_flags; /* before the roll */
+	bool settled;	  /* the serving generation has proved itself */
+	bool roll_again;  /* asked for while it rolled */
 	bool publishing;
 	void (*stopped)(void); /* not NULL: it stops */
 } handler;
@@ -110,12 +113,14 @@ static void serve_settled(void)
 {
 	handler.settled = true;
 	generation_settled(handler.serving);
+	changed(NULL);
 	remember_running(generation_hash(handler.serving));
 }
 
 static void end_roll(void)
 {
 	handler.trying = NULL;
+	changed(NULL);
 	if (handler.roll_again) {
 		handler.roll_again = false;
 		handler_roll();
@@ -142,6 +147,8 @@ static void refuse(void)
 		  LOG_TEXT("version", hash), LOG_TEXT("stays", generation_hash(handler.serving)));
 	snprintf(handler.refused, sizeof(handler.refused), "%s", hash);
 	generation_leave(handler.trying, config()->drain_timeout_ms);
+	if (handler.socket_flags >= 0)
+		fcntl(STDIN_FILENO, F_SETFL, handler.socket_flags);
 	generation_start(handler.serving);
 	end_roll();
 }
@@ -177,7 +184,9 @@ static const char *state(void)
 		return "stopping";
 	if (handler.trying)
 		return "rolling";
-	return generation_is_failing(handler.serving) ? "failing" : "serving";
+	if (generation_is_failing(handler.serving))
+		return "failing";
+	return handler.settled ? "serving" : "starting";
 }
 
 static void publish(void)
@@ -206,11 +215,13 @@ static void on_look(uv_timer_t *timer)
 {
 	(void)timer;
 	if (handler.stopped) {
+		standin_serve(false);
 		if (generations_leaving() == 0)
 			handler.stopped();
 		return;
 	}
 	judge();
+	standin_serve(handler.trying == NULL && generation_is_failing(handler.serving));
 	publish();
 }
 
@@ -249,6 +260,7 @@ void handler_roll(void)
 	if (!g)
 		return;
 	handler.trying = g;
+	handler.socket_flags = fcntl(STDIN_FILENO, F_GETFL);
 	handler.trying_settings = fresh;
 	/* A restarted old worker would set the socket as the old version wants it. */
 	generation_hold(handler.serving);
@@ -264,6 +276,7 @@ enum error_code handler_start(uv_loop_t *loop, const struct pool_options *option
 	handler.own_arguments[0] = (char *)(uintptr_t)options->name;
 	uv_timer_init(loop, &handler.look);
 	uv_timer_init(loop, &handler.settle);
+	standin_init(loop, options->name);
 	if (watched())
 		layout_path(LAYOUT_SETTINGS, options->place, options->name, handler.settings_path);
 	else

@@ -12,7 +12,7 @@
  *	 "protocol":"fastcgi","workers":{"wanted":2,"running":2,"leaving":0},
  *	 "restarts":0,"refused":""}
  *
- * state: "serving"; "rolling" while a new version is being tried; "failing": no
+ * state: "starting" in the first second; "serving"; "rolling" while a new version is being tried; "failing": no
  * worker, for each dies soon after its start; "stopping". since: when this pool
  * started. version: the content's hash, "" for a program named on the command line.
  * restarts: workers that had to be started again since then. refused: the version

@@ -11,7 +11,9 @@ import time
 import pytest
 
 from support.spawning import SpawnStack, program
+from support.stack import BUILD
 from support.wait import wait_until
+from support.web import check_error
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
@@ -91,3 +93,369 @@ def test_a_file_that_is_not_executable_is_no_handler(spawn, name):
     target.chmod(0o755)
     spawn.wait_answer(f"/{name}", 200)
     remove(spawn, name + "x")
+
+
+def test_what_cannot_be_a_handler_is_ignored_and_said_once(spawn, name):
+    watch = spawn.service_pid("watch")
+    for word in (f"{name}~", f".{name}", f"{name}.tmp", f"{name}.conf"):
+        spawn.path("public", word).write_bytes(BROKEN)
+        spawn.path("public", word).chmod(0o755)
+    spawn.drop("Not-A-Name", spawn.content("gated"))
+    spawn.path("public", name).mkdir()
+    spawn.wait_log("watch", "Not-A-Name")
+    spawn.wait_log("watch", f'"file":"{name}"')
+    spawn.drop("Not-A-Name", spawn.content("gated", "again"))
+    spawn.path("public", name).rmdir()
+    spawn.drop(name, spawn.content("gated"))
+    spawn.wait_answer(f"/{name}", 200)
+    assert spawn.log("watch").count("Not-A-Name") == 1
+    assert spawn.service_pid("watch") == watch
+    for word in (f"{name}~", f".{name}", f"{name}.tmp", f"{name}.conf", "Not-A-Name"):
+        spawn.path("public", word).unlink()
+
+
+def test_one_name_in_two_places_is_two_handlers(spawn, name):
+    spawn.drop(name, spawn.content("probe", "public"))
+    spawn.drop(name, spawn.content("probe", "internal"), place="internal")
+    served(spawn, name, spawn.content("probe", "public"))
+    served(spawn, name, spawn.content("probe", "internal"), place="internal")
+    with spawn.internal() as client:
+        assert client.get(f"/{name}").status_code == 200
+    remove(spawn, name)
+    assert spawn.get(f"/{name}").status_code == 404
+    with spawn.internal() as client:
+        assert client.get(f"/{name}").status_code == 200
+
+
+def test_a_program_that_is_being_written_is_not_run(spawn, name):
+    content = spawn.content("gated")
+    spawn.drop(name, spawn.content("gated", "old"))
+    served(spawn, name, spawn.content("gated", "old"))
+    with open(spawn.path("public", name), "r+b") as file:  # as cp writes over it
+        file.truncate()
+        for at in range(0, len(content), 1 + len(content) // 10):
+            file.write(content[at : at + 1 + len(content) // 10])
+            file.flush()
+            os.utime(file.fileno())
+            assert spawn.wait_answer(f"/{name}", 200)
+        assert spawn.status(name)["version"] == sha256(spawn.content("gated", "old"))
+    served(spawn, name, content)
+    assert {v.name for v in (spawn.run_dir / "versions" / name).iterdir() if len(v.name) == 64} == {
+        sha256(content), sha256(spawn.content("gated", "old"))
+    }  # fmt: skip
+
+
+def test_settings_beside_the_program_say_how_many_workers(spawn, name):
+    spawn.path("public", f"{name}.conf").write_text("workers = 3\n")
+    spawn.drop(name, spawn.content("gated"))
+    spawn.wait_answer(f"/{name}", 200)
+    spawn.wait_status(name, workers={"wanted": 3, "running": 3, "leaving": 0})
+    spawn.path("public", f"{name}.conf").write_text("workers = 1 ; fewer\n")
+    spawn.wait_status(name, workers={"wanted": 1, "running": 1, "leaving": 0})
+    spawn.path("public", f"{name}.conf").write_text("workers = many\n")
+    spawn.wait_log(f"public.{name}", f"{name}.conf:1: workers must be a number from 1 to 256")
+    spawn.wait_status(name, state="serving", workers={"wanted": 1, "running": 1, "leaving": 0})
+    spawn.path("public", f"{name}.conf").unlink()
+    spawn.wait_status(name, workers={"wanted": 2, "running": 2, "leaving": 0})
+
+
+# --- replacing
+
+
+def test_rolls_under_load_fail_no_request(spawn, name):
+    spawn.drop(name, spawn.content("gated", "0"))
+    served(spawn, name, spawn.content("gated", "0"))
+    with spawn.load(f"/{name}") as load:
+        for n, how in enumerate(["cp", "install", "mv"] * 2, 1):
+            source = spawn.parent / name
+            source.write_bytes(spawn.content("gated", str(n)))
+            source.chmod(0o755)
+            subprocess.run([how, source, spawn.path("public", name)], check=True)
+            served(spawn, name, spawn.content("gated", str(n)))
+            load.wait_more(50)
+    assert load.failed == 0, load.statuses
+    assert set(spawn.workers(name).values()) == {sha256(spawn.content("gated", "6"))}
+
+
+@pytest.mark.parametrize("kinds", [("gated", "probe"), ("probe", "gated")])
+def test_a_roll_from_one_kind_of_program_to_the_other_fails_no_request(spawn, name, kinds):
+    """They differ in what they make of the O_NONBLOCK of the socket that they share."""
+    spawn.drop(name, spawn.content(kinds[0]))
+    served(spawn, name, spawn.content(kinds[0]))
+    with spawn.load(f"/{name}") as load:
+        load.wait_more(100)
+        spawn.drop(name, spawn.content(kinds[1]))
+        served(spawn, name, spawn.content(kinds[1]))
+        load.wait_more(100)
+    # A plain program loses what arrives with its SIGTERM: that is libfcgi's, not the roll's.
+    assert load.failed <= (2 if kinds[0] == "probe" else 0), load.statuses
+    assert spawn.get(f"/{name}").status_code == 200
+
+
+def test_a_bad_version_is_not_taken(spawn, name):
+    good = spawn.content("gated")
+    spawn.drop(name, good)
+    served(spawn, name, good)
+    with spawn.load(f"/{name}") as load:
+        spawn.drop(name, BROKEN)
+        status = spawn.wait_status(name, refused=sha256(BROKEN), state="serving")
+        load.wait_more(100)
+    assert load.failed == 0, load.statuses
+    assert status["version"] == sha256(good)
+    assert "the new version is not taken" in spawn.log(f"public.{name}")
+    spawn.drop(name, spawn.content("gated", "mended"))
+    assert served(spawn, name, spawn.content("gated", "mended"))["refused"] == ""
+
+
+def test_a_pool_that_is_restarted_goes_back_to_the_version_that_worked(spawn, name):
+    good = spawn.content("gated")
+    spawn.drop(name, good)
+    served(spawn, name, good)
+    spawn.drop(name, BROKEN)
+    spawn.wait_status(name, refused=sha256(BROKEN), state="serving")
+    spawn.kill(f"public.{name}")
+    assert spawn.get(f"/{name}").status_code == 200
+    assert spawn.wait_status(name, refused=sha256(BROKEN), state="serving")["version"] == sha256(good)
+
+
+def test_the_current_version_and_the_one_before_are_kept(spawn, name):
+    versions = spawn.run_dir / "versions" / name
+    for n in range(3):
+        spawn.drop(name, spawn.content("gated", str(n)))
+        served(spawn, name, spawn.content("gated", str(n)))
+    assert os.readlink(versions / "public") == sha256(spawn.content("gated", "2"))
+    assert os.readlink(versions / "public.running") == sha256(spawn.content("gated", "2"))
+    assert os.readlink(versions / "public.before") == sha256(spawn.content("gated", "1"))
+
+
+# --- removing
+
+
+def test_a_removed_handler_is_404_and_can_come_again_at_once(spawn, name):
+    for _ in range(3):
+        spawn.drop(name, spawn.content("gated"))
+        spawn.wait_answer(f"/{name}", 200)
+        spawn.path("public", name).unlink()
+        spawn.wait_answer(f"/{name}", 404)
+    wait_until(lambda: not (spawn.run_dir / "public" / f"{name}.sock").exists(), 10, "the socket is gone")
+    assert not spawn.workers(name)
+    assert not (spawn.run_dir / "versions" / name).exists() or not list((spawn.run_dir / "versions" / name).glob("p*"))
+    holder = spawn.environment["FDHOLDER_SOCKET"]
+    kept = subprocess.run(["s6-fdholder-list", holder], capture_output=True, text=True, check=True).stdout
+    assert f"public/{name}" not in kept
+
+
+def test_what_is_in_hand_or_waits_is_answered_when_the_handler_is_removed(spawn, name):
+    spawn.path("public", f"{name}.conf").write_text("workers = 1\n")
+    spawn.drop(name, spawn.content("gated"))
+    spawn.wait_status(name, state="serving")
+    answers = []
+    callers = [
+        threading.Thread(target=lambda: answers.append(spawn.get(f"/{name}?sleep=700").status_code)) for _ in range(3)
+    ]
+    for caller in callers:
+        caller.start()
+    wait_until(lambda: waiting(spawn, name) >= 2, 10, "one request is in hand, two wait")
+    spawn.path("public", name).unlink()
+    spawn.wait_answer(f"/{name}", 404)
+    for caller in callers:
+        caller.join(20)
+    assert answers == [200, 200, 200]
+    spawn.path("public", f"{name}.conf").unlink()
+
+
+def waiting(spawn: SpawnStack, name: str) -> int:
+    """Connections in the backlog of the handler's socket."""
+    done = subprocess.run(["ss", "-xlH"], capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines() if f"{spawn.run_dir}/public/{name}.sock" in line]
+    return int(lines[0][2]) if lines else 0
+
+
+def test_a_drop_while_the_old_pool_drains_is_served_at_once(spawn, name):
+    spawn.drop(name, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(spawn.get(f"/{name}?sleep=2000").status_code))
+    caller.start()
+    time.sleep(0.2)
+    spawn.path("public", name).unlink()
+    spawn.wait_answer(f"/{name}", 404)
+    spawn.drop(name, spawn.content("gated", "new"))
+    spawn.wait_answer(f"/{name}", 200, seconds=1.5)
+    caller.join(20)
+    assert answers == [200]
+    wait_until(lambda: not list(spawn.services_dir.glob(f".gone.public.{name}*")), 10, "the old service is gone")
+    assert spawn.get(f"/{name}").status_code == 200
+
+
+# --- breaking
+
+
+def test_a_broken_program_harms_no_other(spawn, name):
+    good = f"{name}x"
+    spawn.drop(good, spawn.content("gated"))
+    spawn.wait_answer(f"/{good}", 200)
+    with spawn.load(f"/{good}") as load:
+        spawn.drop(name, BROKEN)
+        spawn.wait_status(name, state="failing")
+        began = time.monotonic()
+        answer = spawn.get(f"/{name}")
+        check_error(answer, 503, name, "the handler's workers end soon after their start")
+        assert answer.headers["retry-after"] == "1"
+        assert time.monotonic() - began < 2
+        load.wait_more(100)
+    assert load.failed == 0, load.statuses
+    assert "a worker ended" in spawn.log(f"public.{name}")
+    remove(spawn, good)
+
+
+def test_a_killed_pool_costs_no_request(spawn, name):
+    spawn.drop(name, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    with spawn.load(f"/{name}") as load:
+        for _ in range(4):
+            before = spawn.workers(name)
+            spawn.kill(f"public.{name}")
+            load.wait_more(100)
+            wait_until(lambda old=before: not set(old) & set(spawn.workers(name)), 10, "no orphan is left")
+    assert load.failed == 0, load.statuses
+
+
+def test_a_killed_fd_holder_costs_no_request(spawn, name):
+    spawn.drop(name, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    holder = spawn.environment["FDHOLDER_SOCKET"]
+
+    def kept() -> bool:
+        done = subprocess.run(["s6-fdholder-list", holder], capture_output=True, text=True)
+        return f"handler:public/{name}" in done.stdout
+
+    with spawn.load(f"/{name}") as load:
+        for _ in range(2):
+            spawn.kill("fdholder")
+            wait_until(kept, 10, "the socket is deposited again")
+            spawn.kill(f"public.{name}")
+            load.wait_more(100)
+    assert load.failed == 0, load.statuses
+
+
+def test_a_killed_worker_costs_at_most_the_request_in_hand(spawn, name):
+    spawn.drop(name, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    kills = 8
+    with spawn.load(f"/{name}") as load:
+        for _ in range(kills):
+            os.kill(next(iter(spawn.workers(name))), signal.SIGKILL)
+            load.wait_more(100)
+    assert load.failed <= kills, load.statuses
+    served(spawn, name, spawn.content("gated"))
+    assert spawn.log(f"public.{name}").count("SIGKILL") == kills
+
+
+def test_sigterm_lets_a_slow_request_finish(spawn, name):
+    spawn.drop(name, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(spawn.get(f"/{name}?sleep=1500").status_code))
+    caller.start()
+    time.sleep(0.3)
+    spawn.service("-wD", "-d", f"public.{name}")
+    caller.join(20)
+    assert answers == [200]
+    assert not spawn.workers(name)
+    assert (spawn.run_dir / "public" / f"{name}.live").exists(), "a stopped pool is no removed handler"
+    spawn.service("-wU", "-u", f"public.{name}")
+    assert spawn.get(f"/{name}").status_code == 200
+
+
+def test_a_worker_that_does_not_finish_is_killed(spawn, name):
+    spawn.drop(name, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(spawn.get(f"/{name}?sleep=20000").status_code))
+    caller.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    spawn.service("-wD", "-d", f"public.{name}")
+    assert 2 < time.monotonic() - began < 10
+    caller.join(20)
+    assert answers == [502]
+    spawn.service("-wU", "-u", f"public.{name}")
+
+
+def test_a_restart_of_watch_changes_nothing_that_runs(spawn, name):
+    spawn.drop(name, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    before = (spawn.service_pid(f"public.{name}"), spawn.workers(name))
+    spawn.kill("watch")
+    spawn.service("-wR", "-r", "watch")
+    assert (spawn.service_pid(f"public.{name}"), spawn.workers(name)) == before
+
+
+def test_what_was_replaced_or_removed_while_watch_was_down_is_found(spawn, name):
+    other = f"{name}x"
+    spawn.drop(name, spawn.content("gated"))
+    spawn.drop(other, spawn.content("gated"))
+    served(spawn, name, spawn.content("gated"))
+    served(spawn, other, spawn.content("gated"))
+    spawn.service("-wD", "-d", "watch")
+    spawn.drop(name, spawn.content("gated", "new"))
+    spawn.path("public", other).unlink()
+    spawn.service("-wU", "-u", "watch")
+    served(spawn, name, spawn.content("gated", "new"))
+    spawn.wait_answer(f"/{other}", 404)
+
+
+# --- by hand
+
+
+@pytest.mark.parametrize("base", ["gated", "probe"])
+def test_bare_spawn_fcgi_serves(tmp_path, base):
+    socket = tmp_path / "s"
+    done = subprocess.run(
+        ["spawn-fcgi", "-s", socket, "-F", "4", "-P", tmp_path / "pids", "--", program(base)],
+        check=True, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    pids = [int(p) for p in (tmp_path / "pids").read_text().split()]
+    try:
+        assert len(pids) == 4, done.stdout
+        for _ in range(8):
+            assert "pid=" in cgi_fcgi(socket)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+
+def cgi_fcgi(socket) -> str:
+    done = subprocess.run(
+        ["cgi-fcgi", "-bind", "-connect", socket], capture_output=True, text=True, timeout=20,
+        env={"REQUEST_METHOD": "GET", "QUERY_STRING": "", "SCRIPT_NAME": "/x", "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_a_pool_works_without_anything_around_it(tmp_path):
+    socket = tmp_path / "s"
+    (tmp_path / "program").write_bytes(program("gated").read_bytes())
+    (tmp_path / "program").chmod(0o755)
+    pool = subprocess.Popen(
+        ["spawn-fcgi", "-n", "-s", socket, "--", BUILD / "bin/pool", "-w", "3", "public", "hello",
+         "--", tmp_path / "program"],
+        env={"PATH": os.environ["PATH"]}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_until(socket.exists, 10, "it listens")
+        assert "pid=" in cgi_fcgi(socket)
+        assert len(children(pool.pid)) == 3
+        before = children(pool.pid)
+        pool.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(children(pool.pid)) == 3 and not children(pool.pid) & before, 10, "it rolled")
+        assert "pid=" in cgi_fcgi(socket)
+    finally:
+        pool.terminate()
+        assert pool.wait(10) == 0, pool.stderr.read()
+
+
+def children(pid: int) -> set[int]:
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return {int(p) for p in f.read().split()}

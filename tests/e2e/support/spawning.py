@@ -70,6 +70,7 @@ class SpawnStack:
             shutil.copytree(NATIVE / "services" / name, self.services_dir / name)
             (self.services_dir / name / "log").mkdir()
             shutil.copy2(NATIVE / "log-run", self.services_dir / name / "log/run")
+            (self.services_dir / name / "log/notification-fd").write_text("3\n")
         (self.services_dir / "fdholder").chmod(0o700)
 
     def up(self) -> "SpawnStack":
