@@ -11,6 +11,10 @@ HARDENING := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protecti
 	-fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero
 HARDENING_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen -Wl,--as-needed
 OPTIMIZE ?= -O2 -g1
+# Clang before 16 takes it only together with an option that it will drop again.
+ifneq (,$(findstring clang,$(CC)))
+HARDENING := $(filter-out -ftrivial-auto-var-init=zero,$(HARDENING))
+endif
 # SAN=1 builds everything with ASan and UBSan, into a directory of its own.
 ifdef SAN
 BUILD    := build-san
