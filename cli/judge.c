@@ -41,6 +41,8 @@ struct judgement judge_service(const struct service *s)
 			     : (struct judgement){ .state = "down", .note = "stopped by hand" };
 	if (!s->up)
 		return unwell("down", "ended; it is started again every second");
+	if (s->restless)
+		return unwell("restless", "it ended again and again just now");
 	if (s->tells_ready && !s->ready)
 		return unwell("starting", "not ready yet");
 	return s->is_pool ? judge_pool(&s->pool) : (struct judgement){ .state = "up" };

@@ -16,6 +16,9 @@
 
 enum { PATH_ROOM = 512, MAX_STATUS_BYTES = 4096 };
 
+/* So many ends within so long, and the last one no longer ago: something is wrong with it. */
+enum { RESTLESS_DEATHS = 3, RESTLESS_S = 30 };
+
 static const char *const places[] = { "public", "internal", "queue" };
 
 static bool path_of(char out[PATH_ROOM], const char *inside)
@@ -79,6 +82,41 @@ static void read_svstat(const char *text, struct service *s)
 	s->supervised = true;
 }
 
+/*
+ * A line is "@" and a TAI64N label, 24 hexadecimal digits, then how it ended.
+ * Only differences count here, so the leap seconds in it do not matter.
+ */
+static int64_t label_seconds(const char *line)
+{
+	char digits[17] = "";
+	snprintf(digits, sizeof(digits), "%.16s", *line == '@' ? line + 1 : "");
+	return (int64_t)(strtoull(digits, NULL, 16) & INT64_MAX);
+}
+
+/* Whether the last RESTLESS_DEATHS of the tally, oldest first, came within RESTLESS_S. */
+static bool is_restless(const char *tally)
+{
+	int64_t last[RESTLESS_DEATHS] = { 0 };
+	size_t count = 0;
+	for (const char *line = tally; *line; line += strcspn(line, "\n"), line += *line != '\0')
+		last[count++ % RESTLESS_DEATHS] = label_seconds(line);
+	if (count < RESTLESS_DEATHS)
+		return false;
+	int64_t newest = last[(count - 1) % RESTLESS_DEATHS];
+	return newest - last[count % RESTLESS_DEATHS] <= RESTLESS_S;
+}
+
+/* Up is no good sign if it was up for a moment again and again. */
+static void read_deaths(const char *path, struct service *s)
+{
+	if (clock_wall_ms() - s->since_ms > RESTLESS_S * 1000L)
+		return;
+	const char *const argv[] = { "s6-svdt", path, NULL };
+	CLEANUP(buffer_finish) struct buffer tally = { 0 };
+	if (!tool_output(argv, &tally, NULL))
+		s->restless = is_restless(buffer_text(&tally).s);
+}
+
 static enum error_code ask_s6(struct service *s, struct error *e)
 {
 	char path[PATH_ROOM];
@@ -96,6 +134,8 @@ static enum error_code ask_s6(struct service *s, struct error *e)
 	if (code)
 		return code;
 	read_svstat(buffer_text(&out).s, s);
+	if (s->up)
+		read_deaths(path, s);
 	return ERROR_NONE;
 }
 

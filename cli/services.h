@@ -31,6 +31,7 @@ struct service {
 	bool ready;
 	int64_t pid;
 	int64_t since_ms; /* when it went up or down */
+	bool restless;	  /* it went up just now, after it had ended again and again */
 	bool is_pool;
 	struct pool_state pool;
 };

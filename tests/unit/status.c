@@ -51,6 +51,7 @@ static int make_stack(void **state)
 	make_directory("bin");
 	make_directory("public");
 	write_file("bin/s6-svstat", "#!/bin/sh\nexec cat \"$3/svstat\"\n");
+	write_file("bin/s6-svdt", "#!/bin/sh\nexec cat \"$1/svdt\"\n");
 	snprintf(path, sizeof(path), "%s/bin:%s", run_dir, getenv("PATH"));
 	setenv("PATH", path, 1);
 	setenv("RUN_DIR", run_dir, 1);
@@ -134,6 +135,27 @@ static void a_service_that_nothing_supervises_is_dead(void **state)
 	expect("orphan", true, "dead");
 }
 
+static void a_service_that_ended_again_and_again_is_restless(void **state)
+{
+	(void)state;
+	static const char *const three = "@400000006b056d2805d45dac exitcode 3\n"
+					 "@400000006b056d2a060ac443 signal SIGSEGV\n"
+					 "@400000006b056d2c066d98bb exitcode 3\n";
+	static const char *const long_ago = "@400000006b056c2805d45dac exitcode 3\n"
+					    "@400000006b056d2a060ac443 exitcode 3\n"
+					    "@400000006b056d2c066d98bb exitcode 3\n";
+	make_service("watch", "true true false 7 1\n");
+	write_file("services/watch/svdt", three);
+	expect("watch", true, "restless");
+	write_file("services/watch/svdt", long_ago);
+	expect("watch", false, "up");
+	write_file("services/watch/svdt", strchr(three, '\n') + 1);
+	expect("watch", false, "up");
+	write_file("services/watch/svdt", three);
+	make_service("watch", "true true false 7 60\n");
+	expect("watch", false, "up");
+}
+
 static void write_pool(int pid, const char *pool_state, int running, const char *refused)
 {
 	char text[512];
@@ -193,6 +215,7 @@ int main(void)
 		cmocka_unit_test(no_stack_and_a_stopped_one_are_told_apart),
 		cmocka_unit_test(a_service_is_well_when_it_is_up_as_wanted_and_ready),
 		cmocka_unit_test(a_service_that_nothing_supervises_is_dead),
+		cmocka_unit_test(a_service_that_ended_again_and_again_is_restless),
 		cmocka_unit_test(a_pool_is_well_when_it_says_so_itself),
 		cmocka_unit_test(a_status_that_is_no_json_is_no_status),
 		cmocka_unit_test(a_tool_that_is_not_there_is_named),
