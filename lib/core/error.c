@@ -23,6 +23,7 @@ static const struct {
 	[ERROR_PEER_ANSWER] = { 502, false, "a peer answered wrong" },
 	[ERROR_PEER_DOWN] = { 503, false, "a peer is down" },
 	[ERROR_PEER_FULL] = { 503, false, "a peer takes nothing more now" },
+	[ERROR_DEFERRED] = { 503, false, "a peer refused it for now" },
 	[ERROR_PEER_TIMEOUT] = { 504, false, "a peer did not answer in time" },
 	[ERROR_CONFIG] = { 500, false, "a setting is wrong" },
 };
@@ -73,5 +74,5 @@ bool error_is_permanent(enum error_code code)
 
 bool error_is_pause(enum error_code code)
 {
-	return codes[known(code)].status == 503;
+	return code == ERROR_PEER_DOWN || code == ERROR_PEER_FULL;
 }

@@ -27,6 +27,7 @@ enum error_code {
 	ERROR_PEER_ANSWER,   /* a peer answered what it should not */
 	ERROR_PEER_DOWN,     /* a peer cannot be reached; nothing was done */
 	ERROR_PEER_FULL,     /* a peer takes nothing more now; nothing was done */
+	ERROR_DEFERRED,	     /* a peer refuses this one for now; others may go through */
 	ERROR_PEER_TIMEOUT,  /* a peer did not answer in time; whether it acted is not known */
 	ERROR_CONFIG,	     /* a setting is wrong; the sentence names the variable or line */
 	ERROR_CODES

@@ -36,8 +36,9 @@ enum error_code mail_from_json(struct json_object *object, const char *where, st
  *                      for good (5xx)
  * ERROR_CONFIG         a setting or a stock template is wrong
  * ERROR_TOO_LARGE      the templates make too much of it
- * ERROR_PEER_DOWN      the server cannot be reached, or refused for now (4xx):
- *                      it did not take the mail
+ * ERROR_PEER_DOWN      the server cannot be reached, or takes no mail now: it did
+ *                      not take this one
+ * ERROR_DEFERRED       the server refused a recipient or the message for now (4xx)
  * ERROR_PEER_TIMEOUT   it is in doubt whether the server took it: only then may
  *                      another try double the mail
  * ERROR_PEER_ANSWER    anything else that a mail server should not answer

@@ -241,8 +241,9 @@ static enum error_code refused(const struct attempt *a, const struct smtp_envelo
 {
 	bool about_mail = a->stage >= STAGE_SENDER && !is_about_protocol(a->refusal);
 	enum error_code code = ERROR_PEER_ANSWER;
+	/* A recipient that is refused for now must not hold up the mails of others. */
 	if (a->refusal < 500)
-		code = ERROR_PEER_DOWN;
+		code = a->stage >= STAGE_RECIPIENT ? ERROR_DEFERRED : ERROR_PEER_DOWN;
 	else if (a->refusal < 600 && about_mail)
 		code = ERROR_UNPROCESSABLE;
 	if (a->stage == STAGE_LOGIN)

@@ -20,7 +20,8 @@ static void every_error_has_a_sentence_and_a_status(void **state)
 		assert_in_range(error_status(code), code ? 400 : 200, code ? 504 : 200);
 		if (error_is_permanent(code))
 			assert_in_range(error_status(code), 400, 422);
-		assert_int_equal(error_is_pause(code), error_status(code) == 503);
+		if (error_is_pause(code))
+			assert_int_equal(error_status(code), 503);
 	}
 	assert_int_equal(error_status((enum error_code)99), 500);
 }

@@ -228,6 +228,16 @@ static void a_peer_that_is_away_pauses_the_batch_before_its_first_item(void **st
 	assert_int_equal(calls, 2);
 }
 
+static void an_item_that_is_deferred_pauses_nobody_else(void **state)
+{
+	(void)state;
+	char body[512];
+	snprintf(body, sizeof(body), "[" ITEM("a", "%d") "," ITEM("b", "{}") "]", ERROR_DEFERRED);
+	expect_part(&fed, VARIABLES(QUEUE), body,
+		    "\"message\":\"1 of 2 done\",\"failures\":[{\"id\":\"a\",\"permanent\":false,");
+	assert_int_equal(calls, 2);
+}
+
 static void a_batch_that_cannot_be_read_is_refused_whole(void **state)
 {
 	(void)state;
@@ -264,6 +274,7 @@ int main(void)
 		cmocka_unit_test(a_batch_that_is_done_has_no_failures),
 		cmocka_unit_test(what_fails_is_named_with_its_reason),
 		cmocka_unit_test(a_peer_that_is_away_pauses_the_batch_before_its_first_item),
+		cmocka_unit_test(an_item_that_is_deferred_pauses_nobody_else),
 		cmocka_unit_test(a_batch_that_cannot_be_read_is_refused_whole),
 		cmocka_unit_test(a_handler_that_only_a_queue_feeds_answers_nobody_else),
 	};
