@@ -103,6 +103,9 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 $(BUILD)/tests/%: LDLIBS_ALL += -lcmocka
 # Tests of a program's own modules.
 $(BUILD)/tests/verdict $(BUILD)/tests/batch: $(BUILD)/tests/%: $(BUILD)/obj/listener/queue/%.o
+$(BUILD)/tests/layout $(BUILD)/tests/pool $(BUILD)/tests/watch: $(BUILD)/obj/spawn/layout.o
+$(BUILD)/tests/pool: $(patsubst %,$(BUILD)/obj/spawn/pool_%.o,backoff fastcgi options publish roll settings)
+$(BUILD)/tests/watch: $(BUILD)/obj/spawn/watch_program.o
 
 # Programs that tests run against: plain libfcgi programs, and one handler by lib/handler.
 $(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o
