@@ -17,8 +17,9 @@
 #include "watch_service.h"
 
 enum {
-	TOUCH_MS = 20, /* from a change to a look at it */
-	REST_MS = 100, /* a file that did not change for so long is whole */
+	TOUCH_MS = 20,	      /* from a change to a look at it */
+	REST_MS = 100,	      /* a file that did not change for so long is whole */
+	DOUBT_REST_MS = 1000, /* the same, if it cannot be known whether somebody is writing */
 	WRITTEN_LOOK_MS = 100,
 	ABSENT_MS = 250,   /* replaced by remove and create: not removed */
 	UNREADY_MS = 3000, /* likewise, by create and chmod */
@@ -200,11 +201,13 @@ static enum error_code install(struct dropped *d, const struct identity *id, str
 	return ERROR_NONE;
 }
 
-static void install_at_rest(struct dropped *d, const struct identity *id, int64_t unchanged_ms)
+static void install_at_rest(struct dropped *d, enum program_state state, const struct identity *id,
+			    int64_t unchanged_ms)
 {
 	struct error e;
-	if (unchanged_ms < REST_MS && identity_age_ms(id) < REST_MS) {
-		look_in(d, REST_MS);
+	int rest_ms = state == PROGRAM_DOUBTFUL ? DOUBT_REST_MS : REST_MS;
+	if (unchanged_ms < rest_ms && identity_age_ms(id) < rest_ms) {
+		look_in(d, rest_ms);
 		return;
 	}
 	enum error_code code = install(d, id, &e);
@@ -312,7 +315,7 @@ static void on_look(uv_timer_t *timer)
 	else if (state == PROGRAM_WRITTEN)
 		look_in(d, WRITTEN_LOOK_MS);
 	else if (!d->served || !identity_equal(&now, &d->taken))
-		install_at_rest(d, &now, unchanged_ms);
+		install_at_rest(d, state, &now, unchanged_ms);
 }
 
 /* --- what may have changed */

@@ -50,13 +50,13 @@ static struct identity identity_of(const struct stat *st)
 	return (struct identity){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
 }
 
-/* A read lease is given only on a file that nobody has open for writing. */
-static bool is_being_written(int fd)
+/* A read lease is given only on a file that nobody has open for writing, and only to its owner. */
+static enum program_state look_for_writers(int fd)
 {
 	if (fcntl(fd, F_SETLEASE, F_RDLCK))
-		return errno == EAGAIN; /* else it cannot be known: somebody else's file */
+		return errno == EAGAIN ? PROGRAM_WRITTEN : PROGRAM_DOUBTFUL;
 	fcntl(fd, F_SETLEASE, F_UNLCK);
-	return false;
+	return PROGRAM_READY;
 }
 
 static enum program_state look_at(int fd, struct identity *id)
@@ -65,9 +65,15 @@ static enum program_state look_at(int fd, struct identity *id)
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return PROGRAM_FOREIGN;
 	*id = identity_of(&st);
-	if (is_being_written(fd))
-		return PROGRAM_WRITTEN;
-	return (st.st_mode & 0111) && st.st_size > 0 ? PROGRAM_READY : PROGRAM_UNREADY;
+	enum program_state state = look_for_writers(fd);
+	if (state != PROGRAM_WRITTEN && (!(st.st_mode & 0111) || st.st_size == 0))
+		return PROGRAM_UNREADY;
+	return state;
+}
+
+bool program_can_be_copied(enum program_state state)
+{
+	return state == PROGRAM_READY || state == PROGRAM_DOUBTFUL;
 }
 
 enum program_state program_look(const char *path, struct identity *id)
@@ -120,7 +126,7 @@ static enum error_code copy_file(int from, const struct identity *id, const char
 	enum error_code code = copy_bytes(from, to, hash, e);
 	if (code)
 		return code;
-	if (look_at(from, &now) != PROGRAM_READY || !identity_equal(&now, id))
+	if (!program_can_be_copied(look_at(from, &now)) || !identity_equal(&now, id))
 		return error_set(e, ERROR_CONFLICT, "it changed while it was copied");
 	layout_version(name, hash, path);
 	if (have_copy(path, id->size)) {
@@ -143,7 +149,7 @@ enum error_code program_copy(const char *path, const struct identity *id, const 
 	layout_version(name, ".new", fresh);
 	unlink(fresh);
 	CLEANUP(close_fd) int from = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (from < 0 || look_at(from, &now) != PROGRAM_READY || !identity_equal(&now, id))
+	if (from < 0 || !program_can_be_copied(look_at(from, &now)) || !identity_equal(&now, id))
 		return error_set(e, ERROR_CONFLICT, "it changed before it was copied");
 	enum error_code code = copy_file(from, id, name, fresh, hash, e);
 	if (code)

@@ -16,10 +16,11 @@
 #include "layout.h"
 
 enum program_state {
-	PROGRAM_ABSENT,	 /* there is nothing, or a link to nothing */
-	PROGRAM_FOREIGN, /* a directory, a device, a file that cannot be read: never a program */
-	PROGRAM_UNREADY, /* not executable, or empty: may become one */
-	PROGRAM_WRITTEN, /* somebody has it open for writing */
+	PROGRAM_ABSENT,	  /* there is nothing, or a link to nothing */
+	PROGRAM_FOREIGN,  /* a directory, a device, a file that cannot be read: never a program */
+	PROGRAM_UNREADY,  /* not executable, or empty: may become one */
+	PROGRAM_WRITTEN,  /* somebody has it open for writing */
+	PROGRAM_DOUBTFUL, /* ready, if nobody is writing: that cannot be known of others' files */
 	PROGRAM_READY,
 };
 
@@ -39,6 +40,9 @@ int64_t identity_age_ms(const struct identity *id);
 
 /* Looks at a file, through symbolic links; *id is zeroed if there is none. */
 enum program_state program_look(const char *path, struct identity *id);
+
+/* PROGRAM_READY or PROGRAM_DOUBTFUL: it may be copied. */
+bool program_can_be_copied(enum program_state state);
 
 /*
  * Copies the file, which must be as *id says, to RUN_DIR/versions/NAME/HASH,

@@ -24,7 +24,7 @@ enum {
 	DIRECTORY_MODE = 0755,
 	FILE_BYTES = 4096,
 	TREE_OPEN_FILES = 8,
-	/* On top of DRAIN_TIMEOUT_MS, after which pool kills its workers itself. */
+	/* On top of twice DRAIN_TIMEOUT_MS, after which pool has answered its backlog and killed its workers. */
 	KILL_GRACE_MS = 10000,
 };
 
@@ -129,7 +129,7 @@ static enum error_code fill(const char *directory, const char *place, const char
 	char timeout[24];
 	snprintf(run, sizeof(run), "#!/bin/sh\nexec %s %s %s\n", serve_command, place, name);
 	snprintf(log_run, sizeof(log_run), "#!/bin/sh\nexec %s\n", log_command);
-	snprintf(timeout, sizeof(timeout), "%ld\n", config()->drain_timeout_ms + KILL_GRACE_MS);
+	snprintf(timeout, sizeof(timeout), "%ld\n", 2 * config()->drain_timeout_ms + KILL_GRACE_MS);
 	const struct {
 		const char *file;
 		mode_t mode;
