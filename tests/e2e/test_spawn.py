@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 
+import httpx
 import pytest
 
 from support.spawning import SpawnStack, program
@@ -157,6 +158,29 @@ def test_settings_beside_the_program_say_how_many_workers(spawn, name):
     spawn.wait_status(name, state="serving", workers={"wanted": 1, "running": 1, "leaving": 0})
     spawn.path("public", f"{name}.conf").unlink()
     spawn.wait_status(name, workers={"wanted": 2, "running": 2, "leaving": 0})
+
+
+def cgi(text: str) -> bytes:
+    return f"""#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n%s %s %s ' '{text}' "$REQUEST_METHOD" "$PATH_INFO"
+cat
+""".encode()
+
+
+def test_a_plain_cgi_script_runs_behind_fcgiwrap(spawn, name):
+    spawn.path("public", f"{name}.conf").write_text("protocol = cgi\n")
+    spawn.drop(name, cgi("one"))
+    spawn.wait_answer(f"/{name}", 200)
+    answer = httpx.post(f"{spawn.url}/{name}/below", content=b"body", trust_env=False)
+    assert (answer.status_code, answer.text) == (200, "one POST /below body")
+    assert spawn.wait_status(name, state="serving")["protocol"] == "cgi"
+    with spawn.load(f"/{name}", threads=2) as load:
+        spawn.drop(name, cgi("two"))
+        wait_until(lambda: spawn.get(f"/{name}").text.startswith("two GET"), 10, "the new script runs")
+        spawn.wait_status(name, version=sha256(cgi("two")))
+        load.wait_more(20)
+    assert load.failed == 0, load.statuses
+    spawn.path("public", f"{name}.conf").unlink()
 
 
 # --- replacing
