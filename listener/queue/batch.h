@@ -18,6 +18,7 @@ enum { MAX_BATCH_MESSAGES = 1000 };
 struct batch {
 	TAILQ_ENTRY(batch) next;
 	struct feed *feed;
+	char request_id[MAX_REQUEST_ID_BYTES + 1]; /* of the last call with it */
 	size_t count;
 	struct message **messages; /* borrowed one by one: whoever settles one frees it */
 };

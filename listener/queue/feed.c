@@ -15,6 +15,7 @@
 #include "source.h"
 #include "transport/broker.h"
 #include "verdict.h"
+#include "waiting.h"
 
 struct feed {
 	struct trigger trigger;
@@ -24,12 +25,9 @@ struct feed {
 	bool was_ready;
 	bool stopping;
 	bool closing;
-	struct message_list waiting; /* in the order of their arrival */
-	size_t waiting_count;
-	size_t waiting_bytes;
-	struct batch_list ready; /* made up already: halves, and what was held */
-	int calls;		 /* under way */
-	int letters;		 /* messages that are being published */
+	struct waiting waiting;
+	int calls;   /* under way */
+	int letters; /* messages that are being published */
 	struct pause pause;
 	uv_timer_t timer; /* the end of a batch's window, or of the pause */
 };
@@ -76,9 +74,9 @@ static void try_again(struct feed *f, struct message *m, struct text reason)
 	int last = f->trigger.backoff_steps - 1;
 	int step = m->attempts - 1 < last ? m->attempts - 1 : last;
 	int delay_ms = f->trigger.backoff_ms[step];
-	log_info("to be tried again", LOG_TEXT("queue", f->trigger.queue), LOG_TEXT("id", m->id),
-		 LOG_INT("attempts", m->attempts), LOG_INT("in_ms", delay_ms),
-		 LOG_TEXT("reason", reason.s));
+	log_debug("to be tried again", LOG_TEXT("queue", f->trigger.queue), LOG_TEXT("id", m->id),
+		  LOG_INT("attempts", m->attempts), LOG_INT("in_ms", delay_ms),
+		  LOG_TEXT("reason", reason.s));
 	broker_retry_queue(f->trigger.queue, delay_ms, queue);
 	if (publish_retry(m, queue))
 		f->letters++;
@@ -128,7 +126,7 @@ void feed_missing(struct message *m)
 
 static void hold(struct feed *f, struct batch *b, const char *reason)
 {
-	TAILQ_INSERT_HEAD(&f->ready, b, next);
+	waiting_put_back(&f->waiting, b);
 	if (pause_begin(&f->pause, clock_now_ms()))
 		log_warning("trigger pauses", LOG_TEXT("queue", f->trigger.queue),
 			    LOG_TEXT("handler", f->trigger.handler),
@@ -139,8 +137,30 @@ static void split(struct feed *f, struct batch *b)
 {
 	struct batch *second = batch_halve(b);
 	if (second)
-		TAILQ_INSERT_HEAD(&f->ready, second, next);
-	TAILQ_INSERT_HEAD(&f->ready, b, next);
+		waiting_put_back(&f->waiting, second);
+	waiting_put_back(&f->waiting, b);
+}
+
+/* Does what the verdicts say, and tells of what was not done in one line. */
+static void apply_all(struct feed *f, struct batch *b, const struct judgement *j)
+{
+	size_t done = 0;
+	const char *reason = j->reason;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct verdict *v = &j->verdicts[i];
+		if (v->kind == VERDICT_DONE)
+			done++;
+		else
+			reason = v->reason.s;
+		apply(f, b->messages[i], v);
+	}
+	if (done < b->count)
+		log_warning("not done", LOG_TEXT("queue", f->trigger.queue),
+			    LOG_TEXT("handler", f->trigger.handler), LOG_INT("items", b->count),
+			    LOG_INT("failed", b->count - done), LOG_TEXT("reason", reason));
+	else
+		log_debug("done", LOG_TEXT("queue", f->trigger.queue), LOG_INT("items", b->count));
+	batch_destroy(b);
 }
 
 static void judge(struct feed *f, struct batch *b, const struct answer *answer)
@@ -150,19 +170,14 @@ static void judge(struct feed *f, struct batch *b, const struct answer *answer)
 	for (size_t i = 0; i < b->count; i++)
 		ids[i] = (struct text){ b->messages[i]->id, ENTRY_ID_DIGITS };
 	verdict_judge(answer, ids, b->count, &j);
-	if (j.fate == FATE_HELD) {
+	if (j.fate != FATE_HELD && pause_end(&f->pause))
+		log_info("trigger goes on", LOG_TEXT("queue", f->trigger.queue));
+	if (j.fate == FATE_HELD)
 		hold(f, b, j.reason);
-	} else {
-		if (pause_end(&f->pause))
-			log_info("trigger goes on", LOG_TEXT("queue", f->trigger.queue));
-		if (j.fate == FATE_HALVES) {
-			split(f, b);
-		} else {
-			for (size_t i = 0; i < b->count; i++)
-				apply(f, b->messages[i], &j.verdicts[i]);
-			batch_destroy(b);
-		}
-	}
+	else if (j.fate == FATE_HALVES)
+		split(f, b);
+	else
+		apply_all(f, b, &j);
 	judgement_finish(&j);
 }
 
@@ -171,6 +186,7 @@ static void on_answer(void *context, const struct answer *answer)
 	struct batch *b = context;
 	struct feed *f = b->feed;
 	f->calls--;
+	log_set_context(b->request_id, NULL);
 	if (source_holds(&f->source, b->messages[0])) {
 		judge(f, b, answer);
 	} else { /* its connection is gone: the messages come again by themselves */
@@ -178,6 +194,7 @@ static void on_answer(void *context, const struct answer *answer)
 			source_drop(&f->source, b->messages[i]);
 		batch_destroy(b);
 	}
+	log_set_context(NULL, NULL);
 	dispatch(f);
 	close_if_drained(f);
 }
@@ -209,6 +226,7 @@ static void call(struct feed *f, struct batch *b)
 		.context = b,
 	};
 	b->feed = f;
+	snprintf(b->request_id, sizeof(b->request_id), "%s", request_id);
 	batch_body(b, &c.body);
 	if (deliver_start(&c))
 		f->calls++;
@@ -218,40 +236,15 @@ static void call(struct feed *f, struct batch *b)
 
 /* ---- what goes next ---- */
 
-static bool window_is_over(const struct feed *f, int64_t now)
+/* After a pause a single call asks whether the handler is back. */
+static int most_calls(const struct feed *f)
 {
-	const struct message *oldest = TAILQ_FIRST(&f->waiting);
-	return oldest && (oldest->alone || now - oldest->received_ms >= f->trigger.batch_window_ms);
-}
-
-static bool is_full(const struct feed *f)
-{
-	return f->waiting_count >= (size_t)f->trigger.batch_size ||
-	       f->waiting_bytes >= (size_t)config()->max_batch_bytes;
-}
-
-static struct batch *next_batch(struct feed *f, int64_t now)
-{
-	struct batch *b = TAILQ_FIRST(&f->ready);
-	if (b) {
-		TAILQ_REMOVE(&f->ready, b, next);
-		return b;
-	}
-	if (!is_full(f) && !window_is_over(f, now))
-		return NULL;
-	b = batch_gather(&f->waiting, (size_t)f->trigger.batch_size,
-			 (size_t)config()->max_batch_bytes);
-	for (size_t i = 0; b && i < b->count; i++) {
-		f->waiting_count--;
-		f->waiting_bytes -= batch_cost(b->messages[i]);
-	}
-	return b;
+	return pause_is_probing(&f->pause) ? 1 : f->trigger.max_concurrency;
 }
 
 static bool may_call(const struct feed *f, int64_t now)
 {
-	int most = pause_is_probing(&f->pause) ? 1 : f->trigger.max_concurrency;
-	return !f->stopping && !pause_is_on(&f->pause, now) && f->calls < most;
+	return !f->stopping && !pause_is_on(&f->pause, now) && f->calls < most_calls(f);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -259,19 +252,14 @@ static void on_timer(uv_timer_t *timer)
 	dispatch(timer->data);
 }
 
-/* Wakes up when the pause or the oldest message's window ends; a call's end wakes by itself. */
+/* Wakes up when the next batch may go; the end of a call wakes by itself. */
 static void arm_timer(struct feed *f, int64_t now)
 {
-	const struct message *oldest = TAILQ_FIRST(&f->waiting);
-	int64_t at = 0;
-	if (f->stopping || (!oldest && TAILQ_EMPTY(&f->ready)))
-		at = 0;
-	else if (pause_is_on(&f->pause, now))
-		at = f->pause.until_ms;
-	else if (may_call(f, now) && oldest)
-		at = oldest->received_ms + f->trigger.batch_window_ms;
-	if (at)
-		uv_timer_start(&f->timer, on_timer, (uint64_t)clock_left_ms(at), 0);
+	int64_t due = waiting_due_ms(&f->waiting);
+	if (pause_is_on(&f->pause, now) && due > 0 && due < f->pause.until_ms)
+		due = f->pause.until_ms;
+	if (due > 0 && !f->stopping && f->calls < most_calls(f))
+		uv_timer_start(&f->timer, on_timer, (uint64_t)clock_left_ms(due), 0);
 	else
 		uv_timer_stop(&f->timer);
 }
@@ -280,7 +268,7 @@ static void dispatch(struct feed *f)
 {
 	int64_t now = clock_now_ms();
 	struct batch *b;
-	while (may_call(f, now) && (b = next_batch(f, now)))
+	while (may_call(f, now) && (b = waiting_take(&f->waiting, now)))
 		call(f, b);
 	arm_timer(f, now);
 }
@@ -320,11 +308,8 @@ static void on_message(void *owner, struct message *m)
 		source_return(&f->source, m);
 		return;
 	}
-	if (!is_json(f, m))
-		return;
-	TAILQ_INSERT_TAIL(&f->waiting, m, next);
-	f->waiting_count++;
-	f->waiting_bytes += batch_cost(m);
+	if (is_json(f, m))
+		waiting_add(&f->waiting, m);
 }
 
 static void on_read(void *owner)
@@ -336,19 +321,8 @@ static void on_read(void *owner)
 static void settle_waiting(struct feed *f, void (*settle)(struct source *s, struct message *m))
 {
 	struct message *m;
-	struct batch *b;
-	while ((m = TAILQ_FIRST(&f->waiting))) {
-		TAILQ_REMOVE(&f->waiting, m, next);
+	while ((m = waiting_pop(&f->waiting)))
 		settle(&f->source, m);
-	}
-	f->waiting_count = 0;
-	f->waiting_bytes = 0;
-	while ((b = TAILQ_FIRST(&f->ready))) {
-		TAILQ_REMOVE(&f->ready, b, next);
-		for (size_t i = 0; i < b->count; i++)
-			settle(&f->source, b->messages[i]);
-		batch_destroy(b);
-	}
 }
 
 static void on_lost(void *owner)
@@ -382,8 +356,7 @@ struct feed *feed_open(uv_loop_t *loop, const struct trigger *trigger,
 	f->trigger = *trigger;
 	f->events = events;
 	f->context = context;
-	TAILQ_INIT(&f->waiting);
-	TAILQ_INIT(&f->ready);
+	waiting_init(&f->waiting, &f->trigger);
 	if (!source_open(&f->source, loop, &f->trigger, &source_events, f)) {
 		free(f);
 		return NULL;

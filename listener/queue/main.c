@@ -94,6 +94,8 @@ static void reload(uv_signal_t *handle, int number)
 	(void)handle;
 	(void)number;
 	struct error e;
+	if (uv_is_active((uv_handle_t *)&patience))
+		return; /* it is about to end */
 	if (feeds_load(&loop, NULL, &e))
 		log_error("the triggers stay as they were", LOG_REASON(&e));
 	else

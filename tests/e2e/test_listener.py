@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import threading
 import time
@@ -438,6 +439,14 @@ def test_what_would_act_anew_does_not_go_along_to_a_retry_queue(make, site, queu
     assert client.count(third) == 1
 
 
+def test_headers_that_are_too_large_to_go_along_stay_behind(make, site, queue, client):
+    make(max_attempts=2)
+    site.answer = lambda call: Answer(500)
+    client.publish(f"{queue}.x", "p", headers={"large": "x" * 130000, "small": "y"})
+    headers, _, body = dead_letter(client, queue)
+    assert body == b'"p"' and headers["x-flexi-attempts"] == 2 and "large" not in headers
+
+
 def test_a_message_larger_than_any_handler_takes_is_a_dead_letter(make, site, queue, client):
     make()
     big = b'"' + b"x" * (17 * 1024 * 1024) + b'"'
@@ -627,6 +636,54 @@ def test_while_rabbitmq_blocks_publishers_retries_wait_and_deliveries_go_on(make
         broker.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
     client.publish(f"{queue}.x", "bad")
     dead_letter(client, queue)
+
+
+@pytest.mark.slow
+def test_kills_at_random_lose_nothing(make, site, queue, broker):
+    """A listener and a broker that die whenever they like: each message is done once more rather than once less."""
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+
+    def answer(call):
+        time.sleep(dice.random() * 0.01)
+        first = call.items[0]
+        if first["attempt"] == 1 and first["payload"] % 7 == 0:
+            return Answer(dice.choice([500, 502, 503, 400]), worker=dice.random() < 0.5)
+        done.update(call.ids)
+        return Answer()
+
+    done: set[str] = set()
+    site.answer = answer
+    settings = {"CONFIRM_TIMEOUT_MS": "1000"}
+    listener = make(batch_size=20, max_concurrency=3, max_attempts=20, settings=settings)
+    sent: set[str] = set()
+    for step in range(12):
+        enough = len(site.calls) + dice.randrange(1, 6)
+        with broker.client() as c:
+            sent.update(c.publish(f"{queue}.x", i) for i in range(150))
+        # That makes eight calls or more. Some of them are seen to begin, and then:
+        wait_until(lambda enough=enough: len(site.calls) >= enough, 30, f"seed {seed}: calls in step {step}")
+        if step % 6 == 5:
+            broker.stop()
+            broker.start()
+        else:
+            listener.stop(signal.SIGKILL)
+            listener.start(wait=False)
+    with broker.client() as c:
+        dead: set[str] = set()
+
+        def all_accounted_for() -> bool:
+            while (letter := c.get(f"{queue}.dead")) is not None:
+                dead.add(letter[0].message_id)
+            lost = sent - done - dead
+            assert not lost, (seed, len(lost), sorted(lost)[:5])
+            return True
+
+        wait_until(all_accounted_for, 60)
+        wait_until(lambda: empty(c, queue) and empty(c, f"{queue}.retry.100") and empty(c, f"{queue}.retry.300"), 30)
+    assert listener.stop() == 0
+    print(f"{len(sent)} messages, {len(site.ids())} deliveries, {len(dead)} dead letters")
 
 
 # ---- settings ----
