@@ -199,6 +199,23 @@ enum error_code entries_drop(struct error *e)
 	return mongo_run(drop, NULL, e);
 }
 
+static bool ping(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
+		 bson_error_t *error)
+{
+	(void)collection;
+	(void)context;
+	bson_t command = BSON_INITIALIZER;
+	BSON_APPEND_INT32(&command, "ping", 1);
+	bool ok = mongoc_database_command_simple(database, &command, NULL, NULL, error);
+	bson_destroy(&command);
+	return ok;
+}
+
+enum error_code entries_ping(struct error *e)
+{
+	return mongo_run(ping, NULL, e);
+}
+
 void stored_entry_finish(struct stored_entry *stored)
 {
 	free(stored->texts);

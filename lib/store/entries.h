@@ -43,6 +43,9 @@ enum error_code entries_by_id(const char *id, struct stored_entry *stored, struc
 /* Sets name, data and level of entry->id, and updated_at. ERROR_NOT_FOUND if it is not there. */
 enum error_code entries_update(const struct entry *entry, struct error *e);
 
+/* Whether the store answers. */
+enum error_code entries_ping(struct error *e);
+
 /* Removes the collection and all that is in it. */
 enum error_code entries_drop(struct error *e);
 
