@@ -1,7 +1,7 @@
 /* handle: takes an action and passes it on: auth, log, mail. */
 #include "call/call.h"
 #include "handler/handler.h"
-#include "transport/transport.h"
+#include "transport/log_action.h"
 
 /* Posts what the action needs to an internal handler; fills *envelope with what it answered. */
 static enum error_code ask(struct request *rq, const char *path, struct json_object *what,
@@ -35,18 +35,8 @@ static struct reply authenticate(struct request *rq, struct json_object *body)
 
 static struct reply write_log(struct request *rq, struct json_object *body)
 {
-	struct error e;
-	struct json_object *log = NULL;
-	struct entry entry;
-	struct text only = { 0 };
-	const struct transport *used = NULL;
-	if (json_member(body, "", "log", &log, &e) || entry_from_json(log, "log", &entry, &e) ||
-	    json_string(body, "", "transport", JSON_OPTIONAL, &only, &e) ||
-	    transport_send(only, &entry, request_deadline(rq), &used, &e) != OUTCOME_STORED)
-		return reply_error(&e);
-	struct json_object *data = json_object_new_object();
-	json_add_text(data, "id", text_of(entry.id));
-	return reply_data(202, data, "%s", used->answer);
+	(void)body;
+	return log_action(rq, NULL);
 }
 
 static struct reply send_mail(struct request *rq, struct json_object *body)

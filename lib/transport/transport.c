@@ -1,6 +1,8 @@
 /* transport: the table of ways, and trying them in turn. */
 #include "transport/transport.h"
 
+#include <stdio.h>
+
 #include "core/buffer.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
@@ -10,13 +12,24 @@
 #include "transport/http.h"
 
 static const struct transport transports[] = {
-	{ "amqp", "logger via RabbitMQ", amqp_send },
-	{ "http", "logged", http_send },
+	{ "amqp", "logger via RabbitMQ", false, amqp_send },
+	{ "http", "logged", false, http_send },
 };
 
 enum { TRANSPORTS = sizeof(transports) / sizeof(transports[0]) };
 
-static const char names[] = "amqp, http";
+/* "amqp, http": what the table has, for the sentence of an error. */
+static const char *names(void)
+{
+	static char list[64];
+	if (*list)
+		return list;
+	for (int i = 0; i < TRANSPORTS; i++) {
+		size_t n = strlen(list);
+		snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "", transports[i].name);
+	}
+	return list;
+}
 
 const struct transport *transport_find(struct text name)
 {
@@ -44,10 +57,10 @@ enum error_code transport_check(struct error *e)
 	for (; next_name(&list, &name); count++) {
 		if (!transport_find(name))
 			return error_set(e, ERROR_CONFIG, "LOG_TRANSPORTS: %.*s: must be of %s",
-					 (int)name.n, name.s, names);
+					 (int)name.n, name.s, names());
 	}
 	if (count == 0)
-		return error_set(e, ERROR_CONFIG, "LOG_TRANSPORTS: must name one of %s", names);
+		return error_set(e, ERROR_CONFIG, "LOG_TRANSPORTS: must name one of %s", names());
 	return ERROR_NONE;
 }
 
@@ -103,7 +116,7 @@ enum outcome transport_send(struct text only, const struct entry *entry, int64_t
 {
 	*used = NULL;
 	if (only.n > 0 && !transport_find(only)) {
-		error_set(e, ERROR_BAD_INPUT, "transport: must be one of %s", names);
+		error_set(e, ERROR_BAD_INPUT, "transport: must be one of %s", names());
 		return OUTCOME_REFUSED;
 	}
 	CLEANUP(attempts_finish) struct attempts attempts = { 0 };

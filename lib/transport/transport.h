@@ -20,6 +20,7 @@ enum outcome {
 struct transport {
 	const char *name;
 	const char *answer; /* what a caller is told once it is stored this way */
+	bool answers_name;  /* followed by the entry's name */
 	/* Hands the entry over before the monotonic deadline. e is filled unless it is stored. */
 	enum outcome (*send)(const struct entry *entry, int64_t deadline_ms, struct error *e);
 };
