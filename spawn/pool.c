@@ -103,6 +103,7 @@ static void on_stop(uv_signal_t *signal, int number)
 		return;
 	}
 	log_info("the handler was removed");
+	handler_publish(false); /* the next pool of that name may be there already */
 	pool.retire_until_ms = clock_now_ms() + config()->drain_timeout_ms;
 	uv_timer_start(&pool.backlog, on_backlog_look, 0, BACKLOG_LOOK_MS);
 }
@@ -142,7 +143,7 @@ static void go_live(void *context)
 			log_error("the front door cannot be told", LOG_REASON(&e));
 		else
 			pool.live = true;
-		handler_publish();
+		handler_publish(true);
 	}
 	tell_ready();
 }

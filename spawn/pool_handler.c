@@ -193,7 +193,7 @@ static void publish(void)
 {
 	struct error e;
 	const struct generation *g = handler.serving;
-	if (!handler.publishing || !watched() || handler.stopped)
+	if (!handler.publishing || !watched())
 		return;
 	struct status status = {
 		.place = handler.options->place,
@@ -303,14 +303,15 @@ enum error_code handler_start(uv_loop_t *loop, const struct pool_options *option
 void handler_stop(long drain_ms, void (*stopped)(void))
 {
 	handler.stopped = stopped;
+	publish();
 	if (handler.trying)
 		generation_leave(handler.trying, drain_ms);
 	generation_leave(handler.serving, drain_ms);
 	changed(NULL);
 }
 
-void handler_publish(void)
+void handler_publish(bool publish)
 {
-	handler.publishing = true;
+	handler.publishing = publish;
 	changed(NULL);
 }

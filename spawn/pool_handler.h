@@ -23,7 +23,7 @@ void handler_roll(void);
 /* Tells all workers to stop; stopped is called when the last one has ended. */
 void handler_stop(long drain_ms, void (*stopped)(void));
 
-/* Publishes NAME.status from now on. */
-void handler_publish(void);
+/* Whether to publish NAME.status from now on. */
+void handler_publish(bool publish);
 
 #endif

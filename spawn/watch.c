@@ -44,7 +44,8 @@ enum {
 	READY_FD = 3,
 	READY_LOOK_MS = 50,
 	READY_MOST_MS = 20000,
-	RESCAN_MS = 5000, /* for what inotify does not tell: a link's target, an overflow */
+	RESCAN_MS = 5000,      /* for what inotify does not tell: a link's target, a mount */
+	BLIND_RESCAN_MS = 500, /* without inotify */
 	EVENT_BYTES = 16384,
 	DIRECTORY_MODE = 0755,
 	EVENTS = IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
@@ -66,7 +67,7 @@ static struct {
 static void watch_places(void)
 {
 	char path[LAYOUT_PATH_BYTES];
-	for (int p = 0; p < LAYOUT_PLACES; p++) {
+	for (int p = 0; p < LAYOUT_PLACES && watch.inotify >= 0; p++) {
 		layout_path(LAYOUT_DROPPED, layout_places[p], "", path);
 		int number = inotify_add_watch(watch.inotify, path, EVENTS);
 		if (number < 0 && watch.watched[p] >= 0)
@@ -190,26 +191,35 @@ static enum error_code prepare(struct error *e)
 	return code;
 }
 
+static void watch_changes(void)
+{
+	watch.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (watch.inotify < 0) {
+		log_warning("no inotify; the directories are read again and again",
+			    LOG_ERRNO(errno));
+		return;
+	}
+	uv_poll_init(watch.loop, &watch.events, watch.inotify);
+	uv_poll_start(&watch.events, UV_READABLE, on_events);
+}
+
 static enum error_code start(struct error *e)
 {
 	static uv_signal_t signals[2];
 	enum error_code code = make_directories(e);
 	if (code)
 		return code;
-	watch.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (watch.inotify < 0)
-		return error_set(e, ERROR_INTERNAL, "inotify: %s", strerror(errno));
+	watch_changes();
 	for (int i = 0; i < 2; i++) {
 		uv_signal_init(watch.loop, &signals[i]);
 		uv_signal_start(&signals[i], on_stop, i == 0 ? SIGTERM : SIGINT);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGIO, SIG_IGN); /* somebody opens a file while we hold the lease on it */
-	uv_poll_init(watch.loop, &watch.events, watch.inotify);
-	uv_poll_start(&watch.events, UV_READABLE, on_events);
 	handlers_init(watch.loop);
 	uv_timer_init(watch.loop, &watch.rescan);
-	uv_timer_start(&watch.rescan, on_rescan, 0, RESCAN_MS);
+	uv_timer_start(&watch.rescan, on_rescan, 0,
+		       watch.inotify < 0 ? BLIND_RESCAN_MS : RESCAN_MS);
 	watch.ready_until_ms = clock_now_ms() + READY_MOST_MS;
 	uv_timer_init(watch.loop, &watch.ready);
 	uv_timer_start(&watch.ready, on_ready_look, READY_LOOK_MS, READY_LOOK_MS);

@@ -158,17 +158,14 @@ static enum error_code link_versions(const struct dropped *d, const char *hash, 
 	return layout_link_version(LAYOUT_WANTED, d->place, d->name, hash, e);
 }
 
-/* Whether the pool already runs, or at this first look has been told to try, this version. */
+/* Whether the pool has taken this version. */
 static bool is_current(const struct dropped *d, const char *hash)
 {
 	char wanted[LAYOUT_HASH_BYTES];
 	char running[LAYOUT_HASH_BYTES];
-	static const struct identity none;
-	bool first_look = identity_equal(&d->taken, &none);
 	return layout_linked_version(LAYOUT_WANTED, d->place, d->name, wanted) &&
-	       strcmp(wanted, hash) == 0 &&
-	       (first_look || (layout_linked_version(LAYOUT_RUNNING, d->place, d->name, running) &&
-			       strcmp(running, hash) == 0));
+	       layout_linked_version(LAYOUT_RUNNING, d->place, d->name, running) &&
+	       strcmp(wanted, hash) == 0 && strcmp(running, hash) == 0;
 }
 
 static enum error_code install(struct dropped *d, const struct identity *id, struct error *e)
@@ -276,11 +273,14 @@ static void look_at_settings(struct dropped *d)
 	char path[LAYOUT_PATH_BYTES];
 	struct identity now;
 	layout_path(LAYOUT_SETTINGS, d->place, d->name, path);
+	identity_read(path, &now);
+	if (d->settings_known && identity_equal(&now, &d->settings))
+		return;
 	if (program_look(path, &now) == PROGRAM_WRITTEN) {
 		look_in(d, WRITTEN_LOOK_MS);
 		return;
 	}
-	bool changed = d->settings_known && !identity_equal(&now, &d->settings);
+	bool changed = d->settings_known;
 	d->settings = now;
 	d->settings_known = true;
 	if (!changed || !d->served)
@@ -289,21 +289,19 @@ static void look_at_settings(struct dropped *d)
 	service_roll(d->place, d->name);
 }
 
-static void on_look(uv_timer_t *timer)
+static void look_at_program(struct dropped *d)
 {
-	struct dropped *d = timer->data;
 	char path[LAYOUT_PATH_BYTES];
 	struct identity now;
-	if (d->clearing)
-		return; /* it is looked at when that is done */
 	layout_path(LAYOUT_DROPPED, d->place, d->name, path);
+	if (identity_read(path, &now) && d->served && identity_equal(&now, &d->taken))
+		return;
 	enum program_state state = program_look(path, &now);
 	if (!identity_equal(&now, &d->seen) || d->seen_ms == 0) {
 		d->seen = now;
 		d->seen_ms = clock_now_ms();
 	}
 	int64_t unchanged_ms = clock_now_ms() - d->seen_ms;
-	look_at_settings(d);
 	if (state == PROGRAM_FOREIGN)
 		complain(d->place, d->name, "this is not a file that can be read and is ignored");
 	if (state == PROGRAM_ABSENT && !d->served)
@@ -314,8 +312,17 @@ static void on_look(uv_timer_t *timer)
 		miss(d, unchanged_ms, UNREADY_MS);
 	else if (state == PROGRAM_WRITTEN)
 		look_in(d, WRITTEN_LOOK_MS);
-	else if (!d->served || !identity_equal(&now, &d->taken))
+	else
 		install_at_rest(d, state, &now, unchanged_ms);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	struct dropped *d = timer->data;
+	if (d->clearing)
+		return; /* it is looked at when that is done */
+	look_at_settings(d);
+	look_at_program(d);
 }
 
 /* --- what may have changed */

@@ -50,6 +50,16 @@ static struct identity identity_of(const struct stat *st)
 	return (struct identity){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
 }
 
+bool identity_read(const char *path, struct identity *id)
+{
+	struct stat st;
+	*id = (struct identity){ 0 };
+	if (stat(path, &st))
+		return false;
+	*id = identity_of(&st);
+	return true;
+}
+
 /* A read lease is given only on a file that nobody has open for writing, and only to its owner. */
 static enum program_state look_for_writers(int fd)
 {

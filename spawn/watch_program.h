@@ -38,6 +38,9 @@ bool identity_equal(const struct identity *a, const struct identity *b);
 /* Milliseconds since the file was last changed; negative if its clock is ahead. */
 int64_t identity_age_ms(const struct identity *id);
 
+/* The file's identity, without opening it; false, and zeroed, if it is not there. */
+bool identity_read(const char *path, struct identity *id);
+
 /* Looks at a file, through symbolic links; *id is zeroed if there is none. */
 enum program_state program_look(const char *path, struct identity *id);
 
