@@ -10,6 +10,8 @@ enum {
 	MAX_BODY_BYTES = 16 * 1024 * 1024,
 	/* How deep JSON may nest. */
 	MAX_JSON_DEPTH = 16,
+	/* How many values one text may hold: 3 bytes of it ("{},") take 800 of memory. */
+	MAX_JSON_VALUES = 200 * 1000,
 	/* How many entries one body, and how many items one batch, may hold. */
 	MAX_BATCH_ITEMS = 10000,
 	/* A handler's name: the socket's path must fit into sun_path with the longest RUN_DIR. */

@@ -2,6 +2,7 @@
 #include "handler/exchange.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -11,7 +12,8 @@
 #include "core/limits.h"
 #include "core/log.h"
 
-enum { READ_BYTES = 64 * 1024 };
+/* A worker gives back what a large body took: most that follow are small. */
+enum { READ_BYTES = 64 * 1024, LARGE_BODY_BYTES = 256 * 1024 };
 
 static const struct {
 	const char *name;
@@ -221,7 +223,10 @@ void exchange_log(const struct request *rq, int status, size_t size, bool sent)
 
 void exchange_finish(struct request *rq)
 {
+	bool large = rq->body.size > LARGE_BODY_BYTES;
 	json_put(&rq->json);
 	buffer_finish(&rq->body);
+	if (large)
+		malloc_trim(0);
 	log_set_context(NULL, NULL);
 }

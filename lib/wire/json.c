@@ -1,6 +1,7 @@
 /* json: json-c behind a stricter gate. */
 #include "wire/json.h"
 
+#include <errno.h>
 #include <json-c/json_tokener.h>
 #include <json-c/linkhash.h>
 #include <limits.h>
@@ -28,6 +29,11 @@ static enum error_code build(struct text in, const char *what, struct json_objec
 {
 	if (in.n >= INT_MAX)
 		return error_set(e, ERROR_TOO_LARGE, "%s is too large", what);
+	/*
+	 * Short of memory, json-c leaves out what it cannot build, and says so or
+	 * not. Only malloc's errno tells that from what is wrong with the text.
+	 */
+	errno = 0;
 	struct json_tokener *tokener = json_tokener_new_ex(MAX_JSON_DEPTH + 1);
 	if (!tokener)
 		return error_set(e, ERROR_INTERNAL, "out of memory");
@@ -35,7 +41,12 @@ static enum error_code build(struct text in, const char *what, struct json_objec
 	/* With its NUL: only that ends a bare number. */
 	struct json_object *value = json_tokener_parse_ex(tokener, in.s, (int)in.n + 1);
 	enum json_tokener_error result = json_tokener_get_error(tokener);
+	bool short_of_memory = errno == ENOMEM;
 	json_tokener_free(tokener);
+	if (short_of_memory) {
+		json_object_put(value);
+		return error_set(e, ERROR_INTERNAL, "out of memory");
+	}
 	if (result != json_tokener_success) {
 		json_object_put(value);
 		return error_set(e, ERROR_BAD_INPUT, "%s is not JSON: %s", what,

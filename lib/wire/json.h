@@ -4,8 +4,8 @@
  * Refused, each with a sentence that says where: anything but exactly one
  * value; bytes that are not UTF-8 (overlong forms and surrogates included);
  * control characters in strings; the escape \u0000; half a surrogate pair; a
- * member named twice in one object; nesting over MAX_JSON_DEPTH; numbers that
- * RFC 8259 does not know. So every string that comes out is clean text.
+ * member named twice in one object; nesting over MAX_JSON_DEPTH; more than
+ * MAX_JSON_VALUES values (ERROR_TOO_LARGE); numbers that RFC 8259 does not know. So every string that comes out is clean text.
  */
 #ifndef FLEXI_WIRE_JSON_H
 #define FLEXI_WIRE_JSON_H

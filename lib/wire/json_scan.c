@@ -7,7 +7,7 @@
 struct scan {
 	const char *start, *at, *end;
 	const char *what;
-	size_t members;
+	size_t members, values;
 	int depth;
 	struct error *e;
 };
@@ -192,6 +192,9 @@ static enum error_code scan_word(struct scan *s)
 static enum error_code scan_value(struct scan *s)
 {
 	enum error_code code;
+	if (++s->values > MAX_JSON_VALUES)
+		return error_set(s->e, ERROR_TOO_LARGE, "%s holds more than %d values", s->what,
+				 MAX_JSON_VALUES);
 	skip_space(s);
 	char c = next(s);
 	if (c == '{')

@@ -1,6 +1,10 @@
 /* Strict JSON: what is taken, what is refused, and what the refusal says. */
 #include "suite.h"
 
+#include <sys/resource.h>
+
+#include "core/buffer.h"
+#include "core/limits.h"
 #include "wire/json.h"
 
 static void expect(struct text in, enum error_code code, const char *sentence)
@@ -103,6 +107,62 @@ static void nesting_ends_at_the_limit(void **state)
 	REFUSED("[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", "body nests deeper than 16 levels");
 }
 
+/* An array of count times part, which ends in a comma. */
+static void fill_array(struct buffer *b, const char *part, size_t count)
+{
+	buffer_append_string(b, "[");
+	for (size_t i = 0; i < count; i++)
+		buffer_append_string(b, part);
+	b->bytes[b->size - 1] = ']';
+}
+
+static void values_are_counted_up_to_the_limit(void **state)
+{
+	(void)state;
+	CLEANUP(buffer_finish) struct buffer b = { 0 };
+	struct error e;
+	struct json_object *o = NULL;
+	fill_array(&b, "1,", MAX_JSON_VALUES - 1); /* the array is one too */
+	assert_int_equal(json_parse(buffer_text(&b), "body", &o, &e), ERROR_NONE);
+	json_object_put(o);
+	buffer_clear(&b);
+	fill_array(&b, "1,", MAX_JSON_VALUES);
+	assert_int_equal(json_parse(buffer_text(&b), "body", &o, &e), ERROR_TOO_LARGE);
+	assert_string_equal(e.text, "body holds more than 200000 values");
+}
+
+#ifndef __SANITIZE_ADDRESS__
+static rlim_t bytes_mapped(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return (rlim_t)pages * 4096;
+}
+#endif
+
+/* A message that comes when memory is short must not be taken for a bad one. */
+static void short_memory_is_no_fault_of_the_text(void **state)
+{
+	(void)state;
+#ifndef __SANITIZE_ADDRESS__
+	CLEANUP(buffer_finish) struct buffer b = { 0 };
+	struct error e;
+	struct json_object *o = NULL;
+	struct rlimit before;
+	fill_array(&b, "{\"a\":[]},", MAX_JSON_VALUES / 4);
+	assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+	struct rlimit tight = { bytes_mapped() + (4 << 20), before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+	enum error_code code = json_parse(buffer_text(&b), "body", &o, &e);
+	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+	assert_int_equal(code, ERROR_INTERNAL);
+	assert_string_equal(e.text, "out of memory");
+#endif
+}
+
 static void a_member_of_the_wrong_type_is_named(void **state)
 {
 	(void)state;
@@ -138,6 +198,8 @@ int main(void)
 		cmocka_unit_test(controls_nul_and_half_pairs_are_refused),
 		cmocka_unit_test(a_member_named_twice_is_refused_however_it_is_written),
 		cmocka_unit_test(nesting_ends_at_the_limit),
+		cmocka_unit_test(values_are_counted_up_to_the_limit),
+		cmocka_unit_test(short_memory_is_no_fault_of_the_text),
 		cmocka_unit_test(a_member_of_the_wrong_type_is_named),
 	};
 	return RUN_SUITE(tests);
