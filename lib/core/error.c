@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
 static const struct {
 	int status;
 	bool permanent;
@@ -49,6 +51,7 @@ enum error_code error_set(struct error *e, enum error_code code, const char *for
 	va_end(arguments);
 	if (n >= (int)sizeof(e->text))
 		cut_between_characters(e->text, sizeof(e->text) - 1);
+	utf8_mend(e->text); /* it may quote what a peer said */
 	return code;
 }
 

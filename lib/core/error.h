@@ -40,7 +40,10 @@ struct error {
 	char text[ERROR_TEXT_BYTES];
 };
 
-/* Fills e (unless NULL), cutting an overlong sentence between characters; returns code. */
+/*
+ * Fills e (unless NULL), cutting an overlong sentence between characters, and
+ * with a question mark for what is not UTF-8; returns code.
+ */
 enum error_code error_set(struct error *e, enum error_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -2,6 +2,8 @@
 #include "core/log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -13,10 +15,14 @@
 enum { LINE_BYTES = 8192, VALUE_BYTES = 1536, TRACE_BYTES = 64 };
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
+/* How long the first line waits for a reader that does not read; the next ones do not wait. */
+enum { READER_PATIENCE_MS = 1000 };
+
 static const char *program_name = "";
 static enum log_level highest = LOG_LEVEL_INFO;
 static __thread char context_id[MAX_REQUEST_ID_BYTES + 1];
 static __thread char context_trace[TRACE_BYTES];
+static __thread int lines_lost;
 
 /* Room is always kept for the end of the line; what does not fit is left out and full says so. */
 struct line {
@@ -87,17 +93,28 @@ static void add_text_unless_empty(struct line *l, const char *key, const char *t
 		add_field(l, &(struct log_field){ .key = key, .text = text });
 }
 
-static void write_whole(const char *bytes, size_t n)
+/* A log that nobody reads must not hold up what it tells of. */
+static bool may_write(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	return poll(&p, 1, lines_lost > 0 ? 0 : READER_PATIENCE_MS) != 0;
+}
+
+/* Returns whether the line is written. A pipe that may be written to takes PIPE_BUF bytes. */
+static bool write_whole(const char *bytes, size_t n)
 {
 	while (n > 0) {
-		ssize_t written = write(STDERR_FILENO, bytes, n);
+		if (!may_write())
+			return false;
+		ssize_t written = write(STDERR_FILENO, bytes, n < PIPE_BUF ? n : PIPE_BUF);
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0)
-			return; /* there is nobody left to tell */
+			return true; /* there is nobody left to tell */
 		bytes += written;
 		n -= (size_t)written;
 	}
+	return true;
 }
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
@@ -118,9 +135,11 @@ void log_write(enum log_level level, const char *message, const struct log_field
 	add_field(&l, &(struct log_field){ .key = "message", .text = message });
 	for (size_t i = 1; i < count; i++)
 		add_field(&l, &fields[i]);
+	if (lines_lost > 0)
+		add_field(&l, &(struct log_field){ .key = "lost", .number = lines_lost });
 	const char *last = l.full ? end_when_full : end;
 	memcpy(l.bytes + l.size, last, strlen(last));
-	write_whole(l.bytes, l.size + strlen(last));
+	lines_lost = write_whole(l.bytes, l.size + strlen(last)) ? 0 : lines_lost + 1;
 	errno = saved;
 }
 

@@ -1,12 +1,15 @@
 /*
- * log: one JSON object a line on standard error, written by one write(2).
+ * log: one JSON object a line on standard error, written by one write(2) up to
+ * PIPE_BUF bytes, so that lines of several processes do not mix.
  *
  *	log_info("stored", LOG_TEXT("id", id), LOG_INT("entries", n));
  *
  * gives {"time":"…","level":"info","program":"log","pid":7,"request_id":"…",
  * "trace":"…","message":"stored","id":"…","entries":3}. What is not UTF-8 or is
  * a control character is escaped. A value over 1.5 KiB is cut, and
- * a line over 8 KiB leaves fields out and says "cut":true. errno is kept.
+ * a line over 8 KiB leaves fields out and says "cut":true. A line that cannot be
+ * written within a second is dropped, and the next says how many were "lost".
+ * errno is kept.
  * Never log a password, a hash, a token, or the body of a mail or an entry.
  */
 #ifndef FLEXI_CORE_LOG_H

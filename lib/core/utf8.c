@@ -41,3 +41,17 @@ bool utf8_is_valid(struct text text)
 	}
 	return true;
 }
+
+void utf8_mend(char *string)
+{
+	size_t left = strlen(string);
+	for (char *at = string; left > 0;) {
+		size_t length = utf8_length(at, left);
+		if (length == 0) {
+			*at = '?';
+			length = 1;
+		}
+		at += length;
+		left -= length;
+	}
+}

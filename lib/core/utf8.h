@@ -14,4 +14,7 @@ size_t utf8_length(const char *s, size_t n);
 /* Whether all of it is well formed. */
 bool utf8_is_valid(struct text text);
 
+/* Puts a question mark in the place of every byte that belongs to no well-formed character. */
+void utf8_mend(char *string);
+
 #endif

@@ -6,17 +6,20 @@
 
 #include "core/utf8.h"
 
-/* A cut message must not end within a character. */
+/* Whatever is put in, an answer is JSON: well-formed UTF-8, and not cut within a character. */
 static void set_message(struct reply *r, const char *format, va_list arguments)
 {
 	int n = vsnprintf(r->message, sizeof(r->message), format, arguments);
-	if (n < (int)sizeof(r->message))
-		return;
-	size_t at = 0;
-	size_t length;
-	while ((length = utf8_length(r->message + at, sizeof(r->message) - 1 - at)) > 0)
-		at += length;
-	r->message[at] = '\0';
+	size_t end = strlen(r->message);
+	/* Takes back the part of a character that a cut left over. */
+	for (size_t back = 1; n >= (int)sizeof(r->message) && back < 4; back++) {
+		if ((unsigned char)r->message[end - back] < 0xC0)
+			continue;
+		if (utf8_length(r->message + end - back, back) != back)
+			r->message[end - back] = '\0';
+		break;
+	}
+	utf8_mend(r->message);
 }
 
 struct reply reply_ok(int status, const char *format, ...)

@@ -172,6 +172,46 @@ static void a_log_line_that_is_too_long_is_still_json_and_says_so(void **state)
 	free(text);
 }
 
+static void a_log_that_nobody_reads_holds_nobody_up(void **state)
+{
+	(void)state;
+	static const char room[4096];
+	static char text[8192];
+	int ends[2];
+	int saved = dup(STDERR_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, sizeof(room)), sizeof(room));
+	assert_int_equal(write(ends[1], room, sizeof(room)), sizeof(room));
+	dup2(ends[1], STDERR_FILENO);
+	int64_t begun = clock_now_ms();
+	for (int i = 0; i < 50; i++)
+		log_error("nobody reads this");
+	int64_t took = clock_now_ms() - begun;
+	ssize_t full = read(ends[0], text, sizeof(text));
+	log_error("somebody reads again");
+	ssize_t n = read(ends[0], text, sizeof(text) - 1);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(full, sizeof(room));
+	assert_in_range(took, 0, 4000); /* one patience, not fifty */
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "\"message\":\"somebody reads again\",\"lost\":50}\n"));
+}
+
+static void what_is_not_utf8_is_mended(void **state)
+{
+	(void)state;
+	struct error e;
+	char text[] = "a\xff\xc3\xa9\xc3(\xe2\x82";
+	utf8_mend(text);
+	assert_string_equal(text, "a?\xc3\xa9?(??");
+	error_set(&e, ERROR_PEER_ANSWER, "it said \xfc");
+	assert_string_equal(e.text, "it said ?");
+}
+
 static void settings_have_defaults_and_are_checked(void **state)
 {
 	(void)state;
@@ -249,6 +289,8 @@ int main(void)
 		cmocka_unit_test(a_buffer_that_failed_takes_nothing_more),
 		cmocka_unit_test(a_log_line_is_one_json_object_whatever_is_in_it),
 		cmocka_unit_test(a_log_line_that_is_too_long_is_still_json_and_says_so),
+		cmocka_unit_test(a_log_that_nobody_reads_holds_nobody_up),
+		cmocka_unit_test(what_is_not_utf8_is_mended),
 		cmocka_unit_test(settings_have_defaults_and_are_checked),
 		cmocka_unit_test(a_secret_may_come_from_a_file),
 		cmocka_unit_test(a_secret_is_never_printed),

@@ -94,6 +94,24 @@ static void expect_part(const struct handler *handler, char **variables, const c
 	free(out);
 }
 
+static void an_answer_is_utf8_whatever_a_handler_puts_into_it(void **state)
+{
+	(void)state;
+	expect_part(&plain, VARIABLES(POST, "QUERY_STRING=\xff\xc3\xa9\xc3"), "",
+		    "query '?\xc3\xa9?'");
+	char query[2 * REPLY_MESSAGE_BYTES] = "QUERY_STRING=";
+	for (size_t shift = 0; shift < 3; shift++) {
+		size_t at = strlen("QUERY_STRING=");
+		memset(query + at, 'x', shift);
+		for (at += shift; at < sizeof(query) - 4; at += 3)
+			memcpy(query + at, "\xe2\x82\xac", 4);
+		char *out = answer(&plain, VARIABLES(POST, query),
+				   (struct source){ .left = text_of("") });
+		assert_non_null(strstr(out, "\xe2\x82\xac\"}"));
+		free(out);
+	}
+}
+
 static void an_answer_has_its_length_and_names_its_status_last(void **state)
 {
 	(void)state;
@@ -262,6 +280,7 @@ static void a_handler_that_only_a_queue_feeds_answers_nobody_else(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_answer_is_utf8_whatever_a_handler_puts_into_it),
 		cmocka_unit_test(an_answer_has_its_length_and_names_its_status_last),
 		cmocka_unit_test(the_path_is_what_follows_the_name),
 		cmocka_unit_test(a_path_below_is_404_unless_the_handler_takes_it),
