@@ -7,11 +7,14 @@
 #include "store/users.h"
 #include "transport/transport.h"
 
+/* 255 characters, as the column has them. */
+enum { MAX_EMAIL_BYTES = 255 * 4 };
+
 /* The login stands whether or not it could be logged. */
 static void log_login(const struct user *user, int64_t deadline_ms)
 {
 	struct error e;
-	char data[512];
+	char data[MAX_EMAIL_BYTES + sizeof(" logged in")];
 	const struct transport *used = NULL;
 	snprintf(data, sizeof(data), "%s logged in", user->email);
 	struct entry entry = { .name = text_of("authentication"),

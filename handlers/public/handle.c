@@ -13,6 +13,8 @@ static enum error_code ask(struct request *rq, const char *path, struct json_obj
 	if (!code)
 		code = json_parse((struct text){ answer.body, answer.size }, "the answer", envelope,
 				  e);
+	if (code == ERROR_BAD_INPUT && answer.body)
+		code = error_set(e, ERROR_PEER_ANSWER, "%s answered what is not JSON", path);
 	call_answer_finish(&answer);
 	return code;
 }
