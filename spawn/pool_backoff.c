@@ -13,6 +13,13 @@ int backoff_after_death(struct backoff *b, int64_t lived_ms)
 	return wait < BACKOFF_MOST_MS ? wait : BACKOFF_MOST_MS;
 }
 
+int backoff_after_kill(struct backoff *b, int64_t lived_ms)
+{
+	if (lived_ms < BACKOFF_RESET_MS)
+		return BACKOFF_KILLED_MS;
+	return backoff_after_death(b, lived_ms);
+}
+
 bool backoff_is_failing(const struct backoff *b)
 {
 	return b->early_deaths >= BACKOFF_FAILING_DEATHS;

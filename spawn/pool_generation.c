@@ -76,7 +76,7 @@ static void make_socket_blocking(void)
 		fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-static void start_later(struct slot *s, int64_t lived_ms);
+static void start_later(struct slot *s, int wait_ms);
 
 static void slot_start(struct slot *s)
 {
@@ -88,7 +88,7 @@ static void slot_start(struct slot *s)
 	pid_t pid = worker_start(&g->command);
 	if (pid < 0) {
 		log_error("a worker cannot be started", LOG_ERRNO(errno));
-		start_later(s, 0);
+		start_later(s, backoff_after_death(&s->backoff, 0));
 		return;
 	}
 	s->pid = pid;
@@ -104,11 +104,10 @@ static void on_start_due(uv_timer_t *timer)
 	slot_start(s);
 }
 
-static void start_later(struct slot *s, int64_t lived_ms)
+static void start_later(struct slot *s, int wait_ms)
 {
-	int wait = backoff_after_death(&s->backoff, lived_ms);
 	if (!s->generation->held)
-		uv_timer_start(&s->timer, on_start_due, (uint64_t)wait, 0);
+		uv_timer_start(&s->timer, on_start_due, (uint64_t)wait_ms, 0);
 }
 
 void generation_start(struct generation *g)
@@ -176,7 +175,9 @@ static void slot_died(struct slot *s, int status)
 		g->deaths++;
 	else
 		g->blocking = true;
-	start_later(s, lived_ms);
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	start_later(s, killed ? backoff_after_kill(&s->backoff, lived_ms)
+			      : backoff_after_death(&s->backoff, lived_ms));
 }
 
 static void on_timer_closed(uv_handle_t *handle)

@@ -143,11 +143,14 @@ static void begin(int fd)
 /* The socket's O_NONBLOCK is the workers' affair: it is put back. */
 static int accept_now(void)
 {
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
 	int flags = fcntl(STDIN_FILENO, F_GETFL);
 	if (flags < 0)
 		return -1;
 	fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK);
-	int fd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(STDIN_FILENO, (struct sockaddr *)&peer, &size,
+			 SOCK_CLOEXEC | SOCK_NONBLOCK);
 	fcntl(STDIN_FILENO, F_SETFL, flags);
 	return fd;
 }

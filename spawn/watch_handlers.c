@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "layout.h"
 #include "tool.h"
+#include "watch_complaint.h"
 #include "watch_program.h"
 #include "watch_service.h"
 
@@ -74,7 +75,7 @@ static struct dropped *find_or_add(const char *place, const char *name)
 		return NULL;
 	}
 	d->place = place;
-	strcpy(d->name, name);
+	snprintf(d->name, sizeof(d->name), "%s", name);
 	d->served = service_exists(place, name);
 	uv_timer_init(loop, &d->look);
 	d->look.data = d;
@@ -109,7 +110,7 @@ static void on_ended(const char *place, const char *name)
 		return; /* it was dropped in again meanwhile, and has the socket now */
 	for (size_t i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]); i++)
 		unlink_item(leftovers[i], d);
-	program_prune(name);
+	program_prune(name, 0);
 	log_info("the handler is removed", LOG_TEXT("place", place), LOG_TEXT("handler", name));
 	if (!config()->fdholder_socket[0])
 		return;
@@ -194,7 +195,7 @@ static enum error_code install(struct dropped *d, const struct identity *id, str
 			 LOG_TEXT("version", hash));
 	if (served && !current)
 		service_roll(d->place, d->name);
-	program_prune(d->name);
+	program_prune(d->name, PROGRAM_PRUNE_AGE_MS);
 	return ERROR_NONE;
 }
 
@@ -251,23 +252,6 @@ static void miss(struct dropped *d, int64_t missing_ms, int most_ms)
 		remove_handler(d);
 }
 
-/* One line for each file that will not do. */
-static void complain(const char *place, const char *word, const char *message)
-{
-	enum { COMPLAINTS = 64, WORD_BYTES = 64 };
-	static char said[COMPLAINTS][WORD_BYTES];
-	static int n;
-	char complaint[WORD_BYTES];
-	snprintf(complaint, sizeof(complaint), "%s/%s", place, word);
-	for (int i = 0; i < COMPLAINTS; i++) {
-		if (strcmp(said[i], complaint) == 0)
-			return;
-	}
-	strcpy(said[n], complaint);
-	n = (n + 1) % COMPLAINTS;
-	log_warning(message, LOG_TEXT("place", place), LOG_TEXT("file", word));
-}
-
 static void look_at_settings(struct dropped *d)
 {
 	char path[LAYOUT_PATH_BYTES];
@@ -303,7 +287,8 @@ static void look_at_program(struct dropped *d)
 	}
 	int64_t unchanged_ms = clock_now_ms() - d->seen_ms;
 	if (state == PROGRAM_FOREIGN)
-		complain(d->place, d->name, "this is not a file that can be read and is ignored");
+		complaint_log(d->place, d->name,
+			      "this is not a file that can be read and is ignored");
 	if (state == PROGRAM_ABSENT && !d->served)
 		forget(d);
 	else if (state == PROGRAM_ABSENT)
@@ -351,7 +336,7 @@ void handlers_touch(const char *place, const char *word)
 	if (touch_settings(place, word) || program_is_passed_over(word))
 		return;
 	if (!layout_name_valid(word)) {
-		complain(place, word, "this cannot be the name of a handler and is ignored");
+		complaint_log(place, word, "this cannot be the name of a handler and is ignored");
 		return;
 	}
 	struct dropped *d = find_or_add(place, word);
@@ -404,4 +389,5 @@ void handlers_init(uv_loop_t *the_loop)
 {
 	loop = the_loop;
 	uv_timer_init(loop, &sweep);
+	programs_prune(PROGRAM_PRUNE_AGE_MS);
 }

@@ -17,8 +17,6 @@ enum {
 	COPY_CHUNK_BYTES = 256 * 1024,
 	COPY_MODE = 0555,
 	DIRECTORY_MODE = 0755,
-	/* A pool that was told of a version may not have recorded yet that it runs. */
-	PRUNE_AGE_MS = 60000,
 };
 
 static void close_fd(const int *fd)
@@ -35,14 +33,14 @@ bool identity_equal(const struct identity *a, const struct identity *b)
 	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-static int64_t age_ms(struct timespec since)
+static int64_t since_ms(struct timespec since)
 {
 	return clock_wall_ms() - ((int64_t)since.tv_sec * 1000 + since.tv_nsec / 1000000);
 }
 
 int64_t identity_age_ms(const struct identity *id)
 {
-	return age_ms(id->changed);
+	return since_ms(id->changed);
 }
 
 static struct identity identity_of(const struct stat *st)
@@ -113,7 +111,7 @@ static enum error_code copy_bytes(int from, int to, char hash[LAYOUT_HASH_BYTES]
 	if (!good)
 		return error_set(e, ERROR_INTERNAL, "it cannot be copied: %s",
 				 saved ? strerror(saved) : "short write");
-	for (unsigned i = 0; i < sum_size && 2 * i + 2 < LAYOUT_HASH_BYTES; i++)
+	for (size_t i = 0; i < sum_size && 2 * i + 2 < LAYOUT_HASH_BYTES; i++)
 		snprintf(hash + 2 * i, 3, "%02x", sum[i]);
 	return ERROR_NONE;
 }
@@ -181,7 +179,7 @@ static bool is_linked(const char *name, const char *hash)
 	return false;
 }
 
-void program_prune(const char *name)
+void program_prune(const char *name, int64_t age_ms)
 {
 	char path[LAYOUT_PATH_BYTES];
 	struct stat st;
@@ -193,11 +191,24 @@ void program_prune(const char *name)
 		if (!layout_hash_valid(d->d_name) || is_linked(name, d->d_name))
 			continue;
 		if (fstatat(dirfd(directory), d->d_name, &st, 0) == 0 &&
-		    age_ms(st.st_ctim) >= PRUNE_AGE_MS)
+		    since_ms(st.st_ctim) >= age_ms)
 			unlinkat(dirfd(directory), d->d_name, 0);
 	}
 	closedir(directory);
 	rmdir(path); /* unless something is left */
+}
+
+void programs_prune(int64_t age_ms)
+{
+	char path[LAYOUT_PATH_BYTES];
+	layout_path(LAYOUT_VERSIONS, "", "", path);
+	DIR *directory = opendir(path);
+	for (struct dirent *d; directory && (d = readdir(directory));) {
+		if (layout_name_valid(d->d_name))
+			program_prune(d->d_name, age_ms);
+	}
+	if (directory)
+		closedir(directory);
 }
 
 bool program_is_passed_over(const char *word)

@@ -54,8 +54,16 @@ bool program_can_be_copied(enum program_state state);
 enum error_code program_copy(const char *path, const struct identity *id, const char *name,
 			     char hash[LAYOUT_HASH_BYTES], struct error *e);
 
-/* Removes the copies of NAME that no link names and that are not just made, and what is empty then. */
-void program_prune(const char *name);
+enum {
+	/* A pool that was told of a version may not have recorded yet that it runs. */
+	PROGRAM_PRUNE_AGE_MS = 60000,
+};
+
+/* Removes the copies of NAME that no link names and that are at least so old; and what is empty then. */
+void program_prune(const char *name, int64_t age_ms);
+
+/* The same for every name. */
+void programs_prune(int64_t age_ms);
 
 /*
  * Whether word is the name that somebody's tools give to what is not finished:

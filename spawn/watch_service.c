@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,14 +209,14 @@ enum error_code service_remove(const char *place, const char *name, struct error
 bool service_is_live(const char *place, const char *name)
 {
 	char path[LAYOUT_PATH_BYTES];
-	int pid = 0;
+	char line[24];
 	layout_path(LAYOUT_LIVE, place, name, path);
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return false;
-	bool read = fscanf(f, "%d", &pid) == 1;
+	long pid = fgets(line, sizeof(line), f) ? strtol(line, NULL, 10) : 0;
 	fclose(f);
-	return read && pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+	return pid > 0 && pid <= INT_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
 /* s6-supervise reads the fifo as long as it lives. */
@@ -233,13 +234,19 @@ static bool is_supervised(const char *service, const char *below)
 /* Splits "PLACE.NAME" or "PLACE.NAME.7"; the place comes back as one of layout_places. */
 static bool split(const char *word, const char **place, char name[MAX_HANDLER_NAME_BYTES + 1])
 {
-	char first[16];
-	char second[MAX_HANDLER_NAME_BYTES + 2];
-	if (sscanf(word, "%15[^.].%33[^.]", first, second) != 2 || !layout_name_valid(second))
+	const char *dot = strchr(word, '.');
+	size_t n = dot ? strcspn(dot + 1, ".") : 0;
+	if (n == 0 || n > MAX_HANDLER_NAME_BYTES)
 		return false;
-	*place = layout_place(first);
-	strcpy(name, second);
-	return *place != NULL;
+	memcpy(name, dot + 1, n);
+	name[n] = '\0';
+	for (int p = 0; p < LAYOUT_PLACES; p++) {
+		*place = layout_places[p];
+		if (strlen(*place) == (size_t)(dot - word) &&
+		    memcmp(*place, word, (size_t)(dot - word)) == 0)
+			return layout_name_valid(name);
+	}
+	return false;
 }
 
 static const char gone_prefix[] = ".gone.";

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from support.spawning import SpawnStack, program
-from support.stack import BUILD
+from support.stack import BUILD, free_ports
 from support.wait import wait_until
 from support.web import check_error
 
@@ -263,7 +263,7 @@ def test_a_removed_handler_is_404_and_can_come_again_at_once(spawn, name):
         spawn.wait_answer(f"/{name}", 404)
     wait_until(lambda: not (spawn.run_dir / "public" / f"{name}.sock").exists(), 10, "the socket is gone")
     assert not spawn.workers(name)
-    assert not (spawn.run_dir / "versions" / name).exists() or not list((spawn.run_dir / "versions" / name).glob("p*"))
+    wait_until(lambda: not (spawn.run_dir / "versions" / name).exists(), 10, "its versions are gone")
     wait_until(lambda: not kept(spawn, name), 10, "the deposit is gone")
 
 
@@ -429,6 +429,21 @@ def test_what_was_replaced_or_removed_while_watch_was_down_is_found(spawn, name)
     spawn.wait_answer(f"/{other}", 404)
 
 
+def test_a_worker_has_the_socket_and_standard_output_alone(spawn, name):
+    spawn.drop(name, spawn.content("probe"))
+    served(spawn, name, spawn.content("probe"))
+    for pid in spawn.workers(name):
+        assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+        with open(f"/proc/{pid}/cmdline") as f:
+            assert f.read() == name + "\0"
+        with open(f"/proc/{pid}/environ") as f:
+            assert {f"HANDLER={name}", "PLACE=public"} <= set(f.read().split("\0"))
+        with open(f"/proc/{pid}/status") as f:
+            signals = dict(line.split(":\t") for line in f.read().splitlines() if line.startswith("Sig"))
+        assert int(signals["SigBlk"], 16) == 0
+
+
 # --- by hand
 
 
@@ -477,6 +492,27 @@ def test_a_pool_works_without_anything_around_it(tmp_path):
     finally:
         pool.terminate()
         assert pool.wait(10) == 0, pool.stderr.read()
+
+
+def test_serve_binds_a_port_as_well(spawn, tmp_path):
+    """As in a container: no fd-holder, and a front door elsewhere."""
+    port = free_ports(1)[0]
+    (tmp_path / "versions/hello").mkdir(parents=True)
+    (tmp_path / "public").mkdir()
+    hash_ = sha256(spawn.content("gated"))
+    (tmp_path / "versions/hello" / hash_).write_bytes(spawn.content("gated"))
+    (tmp_path / "versions/hello" / hash_).chmod(0o755)
+    (tmp_path / "versions/hello/public").symlink_to(hash_)
+    serve = subprocess.Popen(
+        [spawn.run_dir / "app/bin/serve", "public", "hello", f"127.0.0.1:{port}"],
+        env={"PATH": os.environ["PATH"], "RUN_DIR": str(tmp_path), "HANDLERS_DIR": str(tmp_path)},
+    )
+    try:
+        wait_until((tmp_path / "public/hello.live").exists, 10, "it serves")
+        assert "pid=" in cgi_fcgi(f"127.0.0.1:{port}")
+    finally:
+        serve.terminate()
+        assert serve.wait(10) == 0
 
 
 def children(pid: int) -> set[int]:

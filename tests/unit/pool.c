@@ -57,6 +57,17 @@ static void a_few_deaths_are_no_failure(void **state)
 	assert_true(backoff_is_failing(&b));
 }
 
+static void being_killed_says_nothing_about_the_program(void **state)
+{
+	(void)state;
+	struct backoff b = { 0 };
+	assert_int_equal(backoff_after_kill(&b, BACKOFF_RESET_MS), BACKOFF_FIRST_MS);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(backoff_after_kill(&b, 0), BACKOFF_KILLED_MS);
+	assert_false(backoff_is_failing(&b));
+	assert_int_equal(backoff_after_death(&b, 0), BACKOFF_FIRST_MS);
+}
+
 /* --- roll */
 
 static void a_version_whose_workers_have_all_settled_is_taken(void **state)
@@ -274,6 +285,7 @@ int main(void)
 		cmocka_unit_test(early_deaths_in_a_row_double_the_wait_up_to_a_cap_for_ever),
 		cmocka_unit_test(a_worker_that_lived_a_while_starts_the_count_anew),
 		cmocka_unit_test(a_few_deaths_are_no_failure),
+		cmocka_unit_test(being_killed_says_nothing_about_the_program),
 		cmocka_unit_test(a_version_whose_workers_have_all_settled_is_taken),
 		cmocka_unit_test(a_version_waits_for_its_youngest_and_its_missing_worker),
 		cmocka_unit_test(one_worker_that_was_killed_refuses_no_version),

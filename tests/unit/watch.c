@@ -122,7 +122,7 @@ static void a_file_that_changed_since_the_look_is_not_copied(void **state)
 	assert_int_equal(program_copy(in_directory("late"), &id, "late", hash, &e), ERROR_CONFLICT);
 }
 
-static void a_fresh_copy_survives_pruning_and_a_linked_one_too(void **state)
+static void a_copy_goes_when_it_is_neither_fresh_nor_linked(void **state)
 {
 	(void)state;
 	struct identity id;
@@ -132,7 +132,7 @@ static void a_fresh_copy_survives_pruning_and_a_linked_one_too(void **state)
 	look("kept", &id);
 	assert_int_equal(program_copy(in_directory("kept"), &id, "kept", hash, NULL), ERROR_NONE);
 	layout_version("kept", hash, path);
-	program_prune("kept");
+	program_prune("kept", PROGRAM_PRUNE_AGE_MS);
 	assert_int_equal(access(path, X_OK), 0);
 	char linked[LAYOUT_HASH_BYTES];
 	assert_int_equal(layout_link_version(LAYOUT_WANTED, "public", "kept", hash, NULL),
@@ -140,6 +140,13 @@ static void a_fresh_copy_survives_pruning_and_a_linked_one_too(void **state)
 	assert_true(layout_linked_version(LAYOUT_WANTED, "public", "kept", linked));
 	assert_string_equal(linked, hash);
 	assert_false(layout_linked_version(LAYOUT_RUNNING, "public", "kept", linked));
+	program_prune("kept", 0);
+	assert_int_equal(access(path, X_OK), 0);
+	layout_path(LAYOUT_WANTED, "public", "kept", path);
+	assert_int_equal(unlink(path), 0);
+	programs_prune(0);
+	layout_path(LAYOUT_VERSIONS, "", "kept", path);
+	assert_int_equal(access(path, F_OK), -1);
 }
 
 static void names_of_unfinished_files_are_passed_over(void **state)
@@ -171,7 +178,7 @@ int main(void)
 		cmocka_unit_test(a_change_of_content_is_a_change_of_identity),
 		cmocka_unit_test(a_copy_is_named_after_its_content_and_cannot_be_written),
 		cmocka_unit_test(a_file_that_changed_since_the_look_is_not_copied),
-		cmocka_unit_test(a_fresh_copy_survives_pruning_and_a_linked_one_too),
+		cmocka_unit_test(a_copy_goes_when_it_is_neither_fresh_nor_linked),
 		cmocka_unit_test(names_of_unfinished_files_are_passed_over),
 	};
 	int failed = RUN_SUITE(tests);
