@@ -159,7 +159,7 @@ static void apply_all(struct feed *f, struct batch *b, const struct judgement *j
 			    LOG_TEXT("handler", f->trigger.handler), LOG_INT("items", b->count),
 			    LOG_INT("failed", b->count - done), LOG_TEXT("reason", reason));
 	else
-		log_debug("done", LOG_TEXT("queue", f->trigger.queue), LOG_INT("items", b->count));
+		log_info("done", LOG_TEXT("queue", f->trigger.queue), LOG_INT("items", b->count));
 	batch_destroy(b);
 }
 
@@ -186,7 +186,7 @@ static void on_answer(void *context, const struct answer *answer)
 	struct batch *b = context;
 	struct feed *f = b->feed;
 	f->calls--;
-	log_set_context(b->request_id, NULL);
+	log_set_context(b->request_id, b->count == 1 ? b->messages[0]->traceparent : NULL);
 	if (source_holds(&f->source, b->messages[0])) {
 		judge(f, b, answer);
 	} else { /* its connection is gone: the messages come again by themselves */

@@ -45,15 +45,18 @@ static inline int listen_at(int *port)
 	return fd;
 }
 
-/* Where host, an address or the directory of a unix socket, and port lead to. */
+/*
+ * Where host and port lead to: an address, the directory of PostgreSQL's unix socket, or, with an
+ * empty port, the path of a unix socket.
+ */
 static inline void forwarder_server(struct forwarder *f, const char *host, const char *port)
 {
 	memset(&f->server, 0, sizeof(f->server));
 	if (*host == '/') {
 		struct sockaddr_un *address = (struct sockaddr_un *)&f->server;
 		address->sun_family = AF_UNIX;
-		int n = snprintf(address->sun_path, sizeof(address->sun_path), "%s/.s.PGSQL.%s",
-				 host, port);
+		int n = snprintf(address->sun_path, sizeof(address->sun_path), "%s%s%s", host,
+				 *port ? "/.s.PGSQL." : "", port);
 		assert_in_range(n, 1, sizeof(address->sun_path) - 1);
 		f->server_size = sizeof(*address);
 	} else {

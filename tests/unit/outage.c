@@ -156,8 +156,9 @@ static void start_mongo(void)
 	if (!to_mongo.pid) {
 		mongoc_uri_t *uri = mongoc_uri_new(url);
 		char port[16];
-		snprintf(port, sizeof(port), "%d", mongoc_uri_get_hosts(uri)->port);
-		forwarder_server(&to_mongo, mongoc_uri_get_hosts(uri)->host, port);
+		const mongoc_host_list_t *server = mongoc_uri_get_hosts(uri);
+		snprintf(port, sizeof(port), "%d", server->port);
+		forwarder_server(&to_mongo, server->host, *server->host == '/' ? "" : port);
 		mongoc_uri_destroy(uri);
 		forwarder_start(&to_mongo);
 	}
