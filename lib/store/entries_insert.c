@@ -20,6 +20,7 @@ struct insertion {
 	/* Positions of entries whose id was there already; sorted by id, then compared. */
 	size_t *duplicates;
 	size_t duplicate_count;
+	size_t error_count;  /* documents that the server said an error of */
 	bool concern_failed; /* written, but not as safely as asked for */
 };
 
@@ -80,9 +81,10 @@ static void note_write_error(struct insertion *in, const bson_iter_t *element)
 {
 	int64_t k = member_number(element, "index");
 	int64_t server_code = member_number(element, "code");
-	if (k < 0 || (size_t)k >= in->sent_count)
+	if (k < 0 || (size_t)k >= in->sent_count || in->error_count == in->sent_count)
 		return;
 	size_t i = in->sent[k];
+	in->error_count++;
 	if (server_code == DUPLICATE_KEY) {
 		in->duplicates[in->duplicate_count++] = i;
 		return;
@@ -94,21 +96,17 @@ static void note_write_error(struct insertion *in, const bson_iter_t *element)
 		  "MongoDB refused the entry (code %lld)", (long long)server_code);
 }
 
-/* Whether the reply has the array `name` with something in it; note is called for each element. */
-static bool each_element(const bson_t *reply, const char *name, struct insertion *in,
+/* Calls note for each element of the array `name`, if the reply has it. */
+static void each_element(const bson_t *reply, const char *name, struct insertion *in,
 			 void (*note)(struct insertion *, const bson_iter_t *))
 {
 	bson_iter_t at;
 	bson_iter_t element;
-	bool any = false;
 	if (bson_iter_init_find(&at, reply, name) && BSON_ITER_HOLDS_ARRAY(&at) &&
 	    bson_iter_recurse(&at, &element)) {
-		while (bson_iter_next(&element)) {
-			any = true;
+		while (bson_iter_next(&element))
 			note(in, &element);
-		}
 	}
-	return any;
 }
 
 static void note_concern_error(struct insertion *in, const bson_iter_t *element)
@@ -119,14 +117,22 @@ static void note_concern_error(struct insertion *in, const bson_iter_t *element)
 		    LOG_TEXT("reason", member_text(element, "errmsg")));
 }
 
-/* Takes what the store said of single documents, and of how safe they are; false if nothing. */
+/*
+ * Takes what the store said of single documents, and of how safe they are. Returns whether it
+ * accounts for all of them: inserted, or with an error of its own.
+ */
 static bool read_reply(struct insertion *in, const bson_t *reply)
 {
 	/* A second run starts over: what the first one stored comes back as duplicates. */
 	in->duplicate_count = 0;
+	in->error_count = 0;
 	in->concern_failed = false;
-	bool errors = each_element(reply, "writeErrors", in, note_write_error);
-	return each_element(reply, "writeConcernErrors", in, note_concern_error) || errors;
+	each_element(reply, "writeErrors", in, note_write_error);
+	each_element(reply, "writeConcernErrors", in, note_concern_error);
+	bson_iter_t at;
+	int64_t inserted =
+		bson_iter_init_find(&at, reply, "insertedCount") ? bson_iter_as_int64(&at) : 0;
+	return inserted + (int64_t)in->error_count == (int64_t)in->sent_count;
 }
 
 static bool insert(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
@@ -140,11 +146,14 @@ static bool insert(mongoc_database_t *database, mongoc_collection_t *collection,
 	bson_t reply;
 	bool ok = mongoc_collection_insert_many(collection, (const bson_t **)in->documents,
 						in->sent_count, &options, &reply, error);
-	bool answered = read_reply(in, &reply);
+	bool accounted = read_reply(in, &reply);
 	/* Errors of single documents are an answer, unless none came for the others. */
-	if (!ok && error->domain != MONGOC_ERROR_STREAM &&
-	    error->domain != MONGOC_ERROR_SERVER_SELECTION)
-		ok = answered;
+	if (ok && !accounted)
+		bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_INVALID_STATE,
+			       "fewer were inserted than sent");
+	if (ok || (error->domain != MONGOC_ERROR_STREAM &&
+		   error->domain != MONGOC_ERROR_SERVER_SELECTION))
+		ok = accounted;
 	bson_destroy(&reply);
 	bson_destroy(&options);
 	return ok;
