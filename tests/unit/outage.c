@@ -14,7 +14,7 @@
 #include "store/users.h"
 
 /* TIMEOUT_MS is STORE_TIMEOUT_MS here; SLACK_MS is for a busy machine. */
-enum { TIMEOUT_MS = 600, SLACK_MS = 400, AT_ONCE_MS = 100 };
+enum { TIMEOUT_MS = 600, SLACK_MS = 400, AT_ONCE_MS = 400 };
 
 static struct scratch_database scratch;
 static char mongo_name[64];
