@@ -3,7 +3,7 @@ BUILD   ?= build
 CC      ?= cc
 VERSION := 0.1.0
 
-PACKAGES := json-c libpq libmongoc-1.0 librabbitmq libcurl libuv gmime-3.0 libcrypto
+PACKAGES := json-c libpq libmongoc-1.0 librabbitmq libcurl libuv gmime-3.0 libcrypto libnghttp2 libprotobuf-c
 WARNINGS := -Wall -Wextra -Wconversion -Wformat=2 -Wshadow -Wvla -Wimplicit-fallthrough -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wundef -Wwrite-strings -Werror=format-security \
 	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion
@@ -32,19 +32,22 @@ endif
 # Looked up only when something is compiled: a machine without the packages can still `make help`, `make up`.
 PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PACKAGE_LIBS   = $(shell pkg-config --libs $(PACKAGES))
-CPPFLAGS_ALL = -D_GNU_SOURCE -DFLEXI_VERSION='"$(VERSION)"' -Ilib -Itests/unit $(patsubst -I%,-isystem %,$(PACKAGE_CFLAGS)) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -DFLEXI_VERSION='"$(VERSION)"' -Ilib -Itests/unit -isystem $(BUILD)/proto $(patsubst -I%,-isystem %,$(PACKAGE_CFLAGS)) $(CPPFLAGS)
 CFLAGS_ALL   = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(CFLAGS)
 LDLIBS_ALL   = -lfcgi $(PACKAGE_LIBS) -linih -lcrypt -lm $(LDLIBS)
 
 LIB_SOURCES := $(wildcard lib/*/*.c)
+PROTOS      := $(patsubst lib/wire/%.proto,$(BUILD)/proto/%.pb-c,$(wildcard lib/wire/*.proto))
 LIB         := $(BUILD)/libflexiconnect.a
 HANDLERS    := $(patsubst handlers/%.c,$(BUILD)/handlers/%,$(wildcard handlers/*/*.c)) \
 	$(patsubst %,$(BUILD)/%,$(wildcard handlers/*/*.conf))
-PROGRAMS    := pool watch listener flexi
+PROGRAMS    := pool watch listener rpc-logd grpc-logd flexi
 spawn_SHARED     := spawn/layout.c spawn/tool.c
 pool_SOURCES     := $(wildcard spawn/pool*.c) $(spawn_SHARED)
 watch_SOURCES    := $(wildcard spawn/watch*.c) $(spawn_SHARED)
 listener_SOURCES := $(wildcard listener/queue/*.c)
+rpc-logd_SOURCES := $(wildcard listener/rpc/*.c)
+grpc-logd_SOURCES := $(wildcard listener/grpc/*.c)
 flexi_SOURCES    := $(wildcard cli/*.c)
 BINARIES    := $(foreach p,$(PROGRAMS),$(if $($(p)_SOURCES),$(BUILD)/bin/$(p))) $(BUILD)/bin/serve
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
@@ -71,7 +74,21 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "CC $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(LIB): $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o)
+# Generated from lib/wire/*.proto, without our warnings. protobuf-c's strings end at a NUL, whatever follows it: bytes in
+# their place are the same on the wire.
+$(BUILD)/proto/%.proto: lib/wire/%.proto
+	@mkdir -p $(@D); sed -E 's/^( *)string /\1bytes /' $< >$@
+
+$(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h: $(BUILD)/proto/%.proto
+	@echo "PROTO $<"; protoc-c --proto_path=$(@D) --c_out=$(@D) $<
+
+$(BUILD)/obj/proto/%.o: $(BUILD)/proto/%.c $(BUILD)/flags
+	@mkdir -p $(@D); echo "CC $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(filter-out $(WARNINGS),$(CFLAGS_ALL)) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/lib/wire/grpc_messages.o: | $(PROTOS:%=%.h)
+
+$(LIB): $(LIB_SOURCES:%.c=$(BUILD)/obj/%.o) $(PROTOS:$(BUILD)/%=$(BUILD)/obj/%.o)
 	@rm -f $@; $(AR) rcs $@ $^
 
 LINK = @mkdir -p $(@D); echo "LINK $@"; $(if $(V),set -x;) $(CC) $(CFLAGS_ALL) $(HARDENING_LD) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_ALL)
@@ -106,6 +123,9 @@ $(BUILD)/tests/verdict $(BUILD)/tests/batch: $(BUILD)/tests/%: $(BUILD)/obj/list
 $(BUILD)/tests/layout $(BUILD)/tests/pool $(BUILD)/tests/watch: $(BUILD)/obj/spawn/layout.o
 $(BUILD)/tests/pool: $(patsubst %,$(BUILD)/obj/spawn/pool_%.o,backoff fastcgi options publish roll settings)
 $(BUILD)/tests/watch: $(BUILD)/obj/spawn/watch_program.o
+
+GRPC_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(grpc-logd_SOURCES)))
+$(BUILD)/tests/grpc_transport $(BUILD)/tests/grpc_session: $(GRPC_PARTS)
 
 # Programs that tests run against: plain libfcgi programs, and one handler by lib/handler.
 $(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o

@@ -32,6 +32,10 @@ struct config {
 	const char *queue_url;
 	const char *tls_ca_file;
 	const char *log_transports;
+	const char *log_rpc_addr;
+	const char *log_rpc_listen;
+	const char *log_grpc_addr;
+	const char *log_grpc_listen;
 	const char *mail_domain;
 	const char *mail_host;
 	const char *mail_username;
@@ -48,6 +52,12 @@ struct config {
 	long confirm_timeout_ms;
 	long mail_timeout_ms;
 	long max_batch_bytes;
+	long log_rpc_max_connections;
+	long log_rpc_max_message_bytes;
+	long log_rpc_idle_timeout_ms;
+	long log_grpc_max_connections;
+	long log_grpc_max_message_bytes;
+	long log_grpc_idle_timeout_ms;
 };
 
 /*

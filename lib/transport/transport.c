@@ -9,10 +9,15 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "transport/amqp.h"
+#include "transport/grpc.h"
 #include "transport/http.h"
+#include "transport/rpc.h"
+#include "wire/rpc.h"
 
 static const struct transport transports[] = {
 	{ "amqp", "logger via RabbitMQ", false, amqp_send },
+	{ "rpc", RPC_LOG_INFO_OK, true, rpc_send },
+	{ "grpc", "logged", false, grpc_send },
 	{ "http", "logged", false, http_send },
 };
 
