@@ -53,6 +53,44 @@ static void an_error_of_one_document_is_its_own(void **state)
 	insertion_finish(&in);
 }
 
+/* Whether the reply accounts for each of the three documents that were sent. */
+static bool accounts_for_all(const char *reply)
+{
+	struct insertion in = insertion_with(reply);
+	bson_error_t error;
+	bson_t *document = bson_new_from_json((const uint8_t *)reply, -1, &error);
+	assert_non_null(document);
+	bool accounted = read_reply(&in, document);
+	bson_destroy(document);
+	insertion_finish(&in);
+	return accounted;
+}
+
+static void what_a_reply_does_not_account_for_is_not_stored(void **state)
+{
+	(void)state;
+	assert_true(accounts_for_all("{\"insertedCount\": 3}"));
+	assert_true(accounts_for_all(
+		"{\"insertedCount\": 1, \"writeErrors\": "
+		"[{\"index\": 0, \"code\": 121}, {\"index\": 2, \"code\": 11000}]}"));
+	assert_false(accounts_for_all("{\"insertedCount\": 2}"));
+	assert_false(accounts_for_all("{\"writeErrors\": [{\"index\": 0, \"code\": 121}]}"));
+	assert_false(accounts_for_all("{}"));
+}
+
+static void more_errors_than_documents_are_left_alone(void **state)
+{
+	(void)state;
+	CLEANUP(buffer_finish) struct buffer reply = { 0 };
+	buffer_append_string(&reply, "{\"writeErrors\": [");
+	for (int i = 0; i < 100; i++)
+		buffer_append_string(&reply, "{\"index\": 0, \"code\": 11000},");
+	buffer_append_string(&reply, "{\"index\": 0, \"code\": 11000}]}");
+	struct insertion in = insertion_with(reply.bytes);
+	assert_int_equal(in.duplicate_count, COUNT - 1);
+	insertion_finish(&in);
+}
+
 static void a_write_that_no_majority_confirmed_is_in_doubt(void **state)
 {
 	(void)state;
@@ -87,6 +125,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reply_without_errors_stores_all_that_was_sent),
 		cmocka_unit_test(an_error_of_one_document_is_its_own),
+		cmocka_unit_test(what_a_reply_does_not_account_for_is_not_stored),
+		cmocka_unit_test(more_errors_than_documents_are_left_alone),
 		cmocka_unit_test(a_write_that_no_majority_confirmed_is_in_doubt),
 		cmocka_unit_test(a_duplicate_is_compared_with_what_is_stored),
 	};
