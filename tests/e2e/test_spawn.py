@@ -494,21 +494,22 @@ def test_a_pool_works_without_anything_around_it(tmp_path):
         assert pool.wait(10) == 0, pool.stderr.read()
 
 
-def test_serve_binds_a_port_as_well(spawn, tmp_path):
+def test_serve_binds_a_port_as_well(spawn):
     """As in a container: no fd-holder, and a front door elsewhere."""
     port = free_ports(1)[0]
-    (tmp_path / "versions/hello").mkdir(parents=True)
-    (tmp_path / "public").mkdir()
+    run_dir = spawn.parent / "other"  # the tests' own directories may be too long for a RUN_DIR
+    (run_dir / "versions/hello").mkdir(parents=True)
+    (run_dir / "public").mkdir()
     hash_ = sha256(spawn.content("gated"))
-    (tmp_path / "versions/hello" / hash_).write_bytes(spawn.content("gated"))
-    (tmp_path / "versions/hello" / hash_).chmod(0o755)
-    (tmp_path / "versions/hello/public").symlink_to(hash_)
+    (run_dir / "versions/hello" / hash_).write_bytes(spawn.content("gated"))
+    (run_dir / "versions/hello" / hash_).chmod(0o755)
+    (run_dir / "versions/hello/public").symlink_to(hash_)
     serve = subprocess.Popen(
         [spawn.run_dir / "app/bin/serve", "public", "hello", f"127.0.0.1:{port}"],
-        env={"PATH": os.environ["PATH"], "RUN_DIR": str(tmp_path), "HANDLERS_DIR": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], "RUN_DIR": str(run_dir), "HANDLERS_DIR": str(run_dir)},
     )
     try:
-        wait_until((tmp_path / "public/hello.live").exists, 10, "it serves")
+        wait_until((run_dir / "public/hello.live").exists, 10, "it serves")
         assert "pid=" in cgi_fcgi(f"127.0.0.1:{port}")
     finally:
         serve.terminate()
