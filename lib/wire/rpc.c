@@ -178,33 +178,46 @@ void rpc_write_error(struct rpc_writer *w, struct buffer *out, struct text metho
 
 static const struct {
 	enum error_code code;
-	const char *lead;
-} leads[] = {
+	const char *word;
+} words[] = {
 	{ ERROR_BAD_INPUT, "invalid: " },   { ERROR_CONFLICT, "conflict: " },
 	{ ERROR_TOO_LARGE, "too large: " }, { ERROR_PEER_FULL, "full: " },
 	{ ERROR_PEER_DOWN, "down: " },	    { ERROR_PEER_TIMEOUT, "timeout: " },
-	{ ERROR_INTERNAL, "failed: " },	    { ERROR_CONFIG, "rpc: " },
-	{ ERROR_CONFIG, "gob: " },
+	{ ERROR_INTERNAL, "failed: " },
 };
+
+/* How Go's errors begin when no method has run. */
+static const char *const words_of_go[] = { "rpc: ", "gob: " };
+
+static bool begins_with(struct text t, const char *word)
+{
+	size_t n = strlen(word);
+	return t.n >= n && memcmp(t.s, word, n) == 0;
+}
 
 void rpc_error_text(const struct error *e, struct error *out)
 {
-	const char *lead = "failed: ";
-	for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
-		if (leads[i].code == e->code) {
-			lead = leads[i].lead;
-			break;
-		}
+	const char *word = "failed: ";
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (words[i].code == e->code)
+			word = words[i].word;
 	}
-	error_set(out, e->code, "%s%s", lead, e->text);
+	error_set(out, e->code, "%s%s", word, e->text);
 }
 
-enum error_code rpc_error_code(struct text error)
+enum error_code rpc_error_read(struct text error, struct text *sentence)
 {
-	for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
-		size_t n = strlen(leads[i].lead);
-		if (error.n >= n && memcmp(error.s, leads[i].lead, n) == 0)
-			return leads[i].code;
+	*sentence = error;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!begins_with(error, words[i].word))
+			continue;
+		size_t n = strlen(words[i].word);
+		*sentence = (struct text){ error.s + n, error.n - n };
+		return words[i].code;
+	}
+	for (size_t i = 0; i < sizeof(words_of_go) / sizeof(words_of_go[0]); i++) {
+		if (begins_with(error, words_of_go[i]))
+			return ERROR_CONFIG;
 	}
 	return ERROR_PEER_ANSWER;
 }

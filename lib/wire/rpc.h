@@ -96,15 +96,16 @@ void rpc_write_error(struct rpc_writer *w, struct buffer *out, struct text metho
 
 /*
  * The text of an answer's error: the sentence, led by a word for the code that
- * rpc_error_code understands ("conflict: id …"). out is cut between characters.
+ * rpc_error_read understands ("conflict: id …"). out is cut between characters.
  */
 void rpc_error_text(const struct error *e, struct error *out);
 
 /*
- * The code that an answer's error stands for: ours by their word; what Go's
- * net/rpc says before a method runs is ERROR_CONFIG; anything else, the words
- * of a method of others, is ERROR_PEER_ANSWER.
+ * The code that an answer's error stands for: ours by their word, which
+ * *sentence goes without; what Go's net/rpc says before a method runs is
+ * ERROR_CONFIG; anything else, the words of a method of others, is
+ * ERROR_PEER_ANSWER.
  */
-enum error_code rpc_error_code(struct text error);
+enum error_code rpc_error_read(struct text error, struct text *sentence);
 
 #endif
