@@ -3,7 +3,7 @@ BUILD   ?= build
 CC      ?= cc
 VERSION := 0.1.0
 
-PACKAGES := json-c libpq libmongoc-1.0 librabbitmq libcurl libuv gmime-3.0 libcrypto libnghttp2 libprotobuf-c
+PACKAGES := json-c libpq libmongoc-1.0 librabbitmq libcurl libuv gmime-3.0 gumbo libcrypto libnghttp2 libprotobuf-c
 WARNINGS := -Wall -Wextra -Wconversion -Wformat=2 -Wshadow -Wvla -Wimplicit-fallthrough -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wundef -Wwrite-strings -Werror=format-security \
 	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/config.h"
 #include "mail/address.h"
+#include "mail/inline.h"
 #include "mail/message.h"
 #include "mail/smtp.h"
 #include "mail/template.h"
@@ -82,9 +83,10 @@ static enum error_code compose(const struct mail *mail, const struct mailbox *fr
 			       struct error *e)
 {
 	CLEANUP(buffer_finish) struct buffer plain = { 0 };
+	CLEANUP(buffer_finish) struct buffer page = { 0 };
 	CLEANUP(buffer_finish) struct buffer html = { 0 };
-	enum error_code code = render(mail, &plain, &html, e);
-	if (code)
+	enum error_code code = render(mail, &plain, &page, e);
+	if (code || (code = inline_styles(buffer_text(&page), "mail.html", &html, e)))
 		return code;
 	struct message message = {
 		.from = *from,
