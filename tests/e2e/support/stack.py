@@ -19,7 +19,7 @@ BUILD = TOP / os.environ.get("BUILD", "build")
 UP_TIMEOUT_S = 240
 SERVICE_TIMEOUT_MS = 60000
 
-PORTS = ("HTTP_PORT", "MAILPIT_PORT", "MAIL_PORT", "AMQP_PORT", "AMQP_DIST_PORT", "EPMD_PORT")
+PORTS = ("HTTP_PORT", "MAILPIT_PORT", "MAIL_PORT", "AMQP_PORT", "AMQP_DIST_PORT", "EPMD_PORT", "RPC_PORT", "GRPC_PORT")
 
 # Settings of a stack that the caller's own environment must not bring into ours.
 FOREIGN = (*PORTS, "RUN_DIR", "HANDLERS_DIR", "HTTP_BIND", "MAIL_HOST", "MONGO_URL", "RABBITMQ_URL", "DSN",
@@ -37,6 +37,8 @@ class Target:
     mongo_url: str = ""
     rabbitmq_url: str = ""
     mailpit_url: str = ""
+    rpc_addr: str = ""
+    grpc_addr: str = ""
 
 
 def site(url: str | None, path: str | None) -> str:
@@ -52,6 +54,8 @@ def target_of(settings) -> Target:
         mongo_url=settings.get("MONGO_URL", ""),
         rabbitmq_url=settings.get("RABBITMQ_URL", ""),
         mailpit_url=settings.get("MAILPIT_URL", ""),
+        rpc_addr=settings.get("LOG_RPC_ADDR", ""),
+        grpc_addr=settings.get("LOG_GRPC_ADDR", ""),
     )
 
 
