@@ -68,7 +68,7 @@ static const struct variable variables[] = {
 	     "The queue site, in the same forms"),
 	TEXT("TLS_CA_FILE", tls_ca_file, "path", "/etc/ssl/certs/ca-certificates.crt",
 	     "Certificates that peers are verified against"),
-	TEXT("LOG_TRANSPORTS", log_transports, "list", "amqp,http",
+	TEXT("LOG_TRANSPORTS", log_transports, "list", "amqp,rpc,grpc,http",
 	     "Ways to the log, in the order in which they are tried"),
 	TEXT("LOG_RPC_ADDR", log_rpc_addr, "address", "127.0.0.1:5001",
 	     "Where the transport rpc finds the log server: HOST:PORT"),

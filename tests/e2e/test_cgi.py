@@ -72,7 +72,7 @@ def test_it_reaches_its_peers(native, settings, entries, unique):
 
 
 def test_it_passes_on_to_other_handlers(native, settings, entries, unique):
-    for transport in ("amqp", "http"):
+    for transport in ("amqp", "rpc", "grpc", "http"):
         body = {"action": "log", "log": {"name": unique, "data": transport}, "transport": transport}
         answer = cgi(native, settings, "handle", json.dumps(body).encode())
         assert answer.status == 202, answer.content

@@ -110,11 +110,39 @@ def test_a_log_may_name_its_level(public, level):
 
 
 @pytest.mark.parametrize(
-    ("transport", "message"), [("amqp", "logger via RabbitMQ"), ("http", "logged")], ids=["amqp", "http"]
+    ("path", "server", "message"),
+    [
+        ("/log-rpc", "log_rpc_addr", "Processed payload via RPC:event"),
+        ("/log-gRPC", "log_grpc_addr", "logged"),
+        ("/log-grpc", "log_grpc_addr", "logged"),
+    ],
 )
-def test_a_log_may_name_its_transport(public, transport, message):
+def test_a_log_may_go_by_a_log_server(stack, public, entries, path, server, message):
+    if not getattr(stack, server):
+        pytest.skip(f"no {server} was said")
+    answer = public.post(path, json={"action": "log", "log": ENTRY})
+    entry_id = answer.json()["data"]["id"]
+    check_success(answer, 202, logged(message, entry_id), path[1:].lower())
+    assert entries.by_id(entry_id), "stored when it is answered"
+
+
+WAYS = {
+    "amqp": "logger via RabbitMQ",
+    "rpc": f"Processed payload via RPC:{ENTRY['name']}",
+    "grpc": "logged",
+    "http": "logged",
+}
+
+
+@pytest.mark.parametrize("transport", WAYS)
+def test_a_log_may_name_its_transport(public, transport):
     answer = post(public, "log", log=ENTRY, transport=transport)
-    check_success(answer, 202, logged(message, answer.json()["data"]["id"]), "handle")
+    check_success(answer, 202, logged(WAYS[transport], answer.json()["data"]["id"]), "handle")
+
+
+def test_log_rpc_takes_the_same_body_and_goes_over_rpc(public):
+    answer = public.post("/log-rpc", json={"action": "log", "log": ENTRY, "transport": "pigeon"})
+    check_success(answer, 202, logged(WAYS["rpc"], answer.json()["data"]["id"]), "log-rpc")
 
 
 def test_the_id_of_a_log_may_be_given_and_is_answered(public):
@@ -123,20 +151,22 @@ def test_the_id_of_a_log_may_be_given_and_is_answered(public):
     check_success(answer, 202, logged("logger via RabbitMQ", own), "handle")
 
 
-def test_the_same_id_with_the_same_content_is_a_success(public):
+@pytest.mark.parametrize("transport", ["rpc", "grpc", "http"])
+def test_the_same_id_with_the_same_content_is_a_success(public, transport):
     log = ENTRY | {"id": str(ObjectId())}
-    answers = [post(public, "log", log=log, transport="http") for _ in range(2)]
+    answers = [post(public, "log", log=log, transport=transport) for _ in range(2)]
     assert [a.status_code for a in answers] == [202, 202]
     assert answers[0].content == answers[1].content
 
 
+@pytest.mark.parametrize("transport", ["rpc", "grpc", "http"])
 @pytest.mark.parametrize(
     "change", [{"data": "other"}, {"name": "other"}, {"level": "ERROR"}], ids=lambda c: next(iter(c))
 )
-def test_the_same_id_with_other_content_is_409(public, change):
+def test_the_same_id_with_other_content_is_409(public, change, transport):
     log = ENTRY | {"id": str(ObjectId())}
-    assert post(public, "log", log=log, transport="http").status_code == 202
-    check_error(post(public, "log", log=log | change, transport="http"), 409, "handle")
+    assert post(public, "log", log=log, transport=transport).status_code == 202
+    check_error(post(public, "log", log=log | change, transport=transport), 409, "handle")
 
 
 def test_a_mail_is_sent(public):

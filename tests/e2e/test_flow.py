@@ -21,7 +21,7 @@ def post_log(public, transport: str | None = None, **log):
     return answer
 
 
-@pytest.mark.parametrize("transport", [None, "amqp", "http"])
+@pytest.mark.parametrize("transport", [None, "amqp", "rpc", "grpc", "http"])
 @pytest.mark.parametrize("level", [None, "WARNING", "ERROR"])
 def test_a_log_is_stored_under_the_id_in_the_answer(public, entries, unique, transport, level):
     before = datetime.now(UTC) - timedelta(milliseconds=1)
@@ -88,7 +88,7 @@ def test_a_uuid_as_message_id_gives_always_the_same_id(rabbit, entries, unique):
 
 def test_a_repeat_by_the_client_is_stored_once_whatever_the_way(public, entries, unique):
     own = str(ObjectId())
-    for transport in ("amqp", "http", "amqp", None, "http"):
+    for transport in ("amqp", "http", "rpc", "grpc", "amqp", None, "http", "rpc"):
         assert post_log(public, transport, name=unique, data="d", id=own).json()["data"]["id"] == own
     entries.wait_for(own)
     marker = post_log(public, name=f"{unique}-last", data="").json()["data"]["id"]
