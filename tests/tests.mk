@@ -3,15 +3,19 @@
 RUFF = $(shell tests/python --print)/bin/ruff
 PYTEST_ARGS ?=
 
-.PHONY: check test lint bench soak format
+.PHONY: check test interop lint bench soak format
 
 check: tests-built ## build and run the unit tests (no services needed)
 	@tests/unit/run $(UNIT_TESTS)
 
 # Unit tests that fail keep nobody from seeing what the others say.
-test: test-setup ## all tests: unit, then end to end against a stack of their own
+test: test-setup ## all tests: unit, against foreign programs, then end to end against a stack of their own
 	@$(MAKE) --no-print-directory -j$(shell nproc) tests-built
-	@unit=0; tests/unit/run $(UNIT_TESTS) || unit=$$?; tests/e2e/run $(PYTEST_ARGS) && exit $$unit
+	@status=0; tests/unit/run $(UNIT_TESTS) || status=$$?; tests/interop/run || status=$$?; tests/e2e/run $(PYTEST_ARGS) && exit $$status
+
+interop: test-setup ## the log servers and their clients against Python, Go and hostile programs
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
+	@tests/interop/run $(PYTEST_ARGS)
 
 .PHONY: tests-built
 tests-built: all $(UNIT_TESTS) $(PROBES) $(EXAMPLES)

@@ -115,16 +115,25 @@ static bool store(struct writer *w, struct items *batch, size_t count)
 	return there || (w->reached && !away);
 }
 
+/* How long to wait for entries before the store is asked after; 0: for ever. */
+static uint64_t patience_ns(const struct writer *w)
+{
+	long ms = w->options.ask_ms;
+	if (!w->reached)
+		ms = PEER_PAUSE_MS;
+	return (uint64_t)ms * MS_IN_NS;
+}
+
 /* Waits for entries or the end; false if neither came and it is time to ask after the store. */
 static bool wait_for_work(struct writer *w)
 {
 	bool in_time = true;
+	uint64_t patience = patience_ns(w);
 	while (TAILQ_EMPTY(&w->waiting) && !w->closing && in_time) {
-		if (w->reached)
+		if (patience == 0)
 			uv_cond_wait(&w->wake, &w->lock);
 		else
-			in_time = uv_cond_timedwait(&w->wake, &w->lock,
-						    (uint64_t)PEER_PAUSE_MS * MS_IN_NS) == 0;
+			in_time = uv_cond_timedwait(&w->wake, &w->lock, patience) == 0;
 	}
 	return in_time;
 }

@@ -41,6 +41,11 @@ struct writer_options {
 				  struct error *e);
 	/* Asks whether the store is there, in the writer's thread; NULL: entries_ping. */
 	enum error_code (*ping)(struct error *e);
+	/*
+	 * How often the thread asks after the store while nothing is to be stored, so
+	 * that its loss is noticed all the same; 0: only while it is away.
+	 */
+	long ask_ms;
 	/* Called when what writer_is_well says has changed; may be NULL. */
 	void (*changed)(void *context, bool well);
 	void *context;

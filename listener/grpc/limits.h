@@ -11,7 +11,7 @@ enum {
 	/* Request headers as HTTP/2 counts them. Over the first a call is refused, over the
 	 * second its stream is reset. */
 	MAX_HEADER_BYTES = 8 * 1024,
-	MAX_HEADER_BYTES_READ = 64 * 1024,
+	MAX_HEADER_BYTES_READ = 256 * 1024,
 	/* Of messages that are not whole yet, over all connections. */
 	MAX_HELD_BYTES = 64 * 1024 * 1024,
 	/* What a peer may send before it is told that it was read. */

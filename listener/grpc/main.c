@@ -71,6 +71,7 @@ static void stop(uv_signal_t *handle, int number)
 static enum error_code start(struct error *e)
 {
 	const struct writer_options options = {
+		.ask_ms = STORE_ASK_MS,
 		.changed = on_store_changed,
 	};
 	uv_loop_init(&loop);
