@@ -46,6 +46,8 @@ FLOOR = Path_("floor", "/floor", "x" * 60, 200, "")
 PATHS = [
     Path_("broker", "/", "x" * 60, 200, "1.00"),
     Path_("log-amqp", "/handle", json.dumps(LOG | {"transport": "amqp"}), 202, "0.50"),
+    Path_("log-rpc", "/handle", json.dumps(LOG | {"transport": "rpc"}), 202, "0.75"),
+    Path_("log-grpc", "/handle", json.dumps(LOG | {"transport": "grpc"}), 202, "0.75"),
     Path_("log-http", "/handle", json.dumps(LOG | {"transport": "http"}), 202, "0.25"),
     Path_("mail", "/handle", json.dumps(MAIL), 202, "0.20"),
     Path_("auth", "/handle", json.dumps(AUTH), 202, "0.95 of crypt()", clients=4),
