@@ -2,6 +2,7 @@
 
 RUFF = $(shell tests/python --print)/bin/ruff
 PYTEST_ARGS ?=
+PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/preload/%.so,$(wildcard tests/preload/*.c))
 
 .PHONY: check test interop lint bench soak format
 
@@ -18,7 +19,11 @@ interop: test-setup ## the log servers and their clients against Python, Go and 
 	@tests/interop/run $(PYTEST_ARGS)
 
 .PHONY: tests-built
-tests-built: all $(UNIT_TESTS) $(PROBES) $(EXAMPLES)
+tests-built: all $(UNIT_TESTS) $(PROBES) $(PRELOADS) $(EXAMPLES)
+
+# What is loaded before a program by tests, to harm it from inside.
+$(BUILD)/preload/%.so: tests/preload/%.c $(BUILD)/flags
+	@mkdir -p $(@D); echo "LINK $@"; $(CC) -std=gnu11 -D_GNU_SOURCE $(OPTIMIZE) $(WARNINGS) -fPIC -shared -o $@ $<
 
 lint: test-setup ## formatting, static analysis, budgets of size, generated documents
 	@$(MAKE) --no-print-directory -j$(shell nproc) all
