@@ -1,0 +1,3 @@
+module flexiconnect.invalid/netrpc
+
+go 1.19
