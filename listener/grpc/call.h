@@ -77,6 +77,9 @@ void call_begin(struct call *call);
 void call_body(struct call *call, struct text bytes);
 void call_end(struct call *call);
 
+/* Whether there were many bytes of requests, and now there are none: true once each time. */
+bool call_bodies_are_gone(void);
+
 /* Its time is over. */
 void call_expire(struct call *call);
 

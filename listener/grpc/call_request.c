@@ -12,11 +12,20 @@
 enum { FIELD_OVERHEAD_BYTES = 32 };
 
 static size_t held_bytes; /* of messages that are not whole yet, in all calls */
+static size_t most_held_bytes;
 
 void call_release_body(struct call *call)
 {
 	held_bytes -= call->intake.message.size;
 	grpc_intake_finish(&call->intake);
+}
+
+bool call_bodies_are_gone(void)
+{
+	bool were_many = held_bytes == 0 && most_held_bytes > MANY_HELD_BYTES;
+	if (were_many)
+		most_held_bytes = 0;
+	return were_many;
 }
 
 /* ---- headers ---- */
@@ -160,6 +169,8 @@ void call_body(struct call *call, struct text bytes)
 		status = grpc_intake_take(&call->intake, bytes,
 					  (size_t)config()->log_grpc_max_message_bytes, &why);
 	held_bytes += call->intake.message.size - before;
+	if (held_bytes > most_held_bytes)
+		most_held_bytes = held_bytes;
 	if (status != GRPC_OK)
 		call_refuse(call, status, why);
 }

@@ -1,7 +1,11 @@
 /* connection: reads into one buffer and writes from another, which all connections share. */
 #include "connection.h"
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "core/clock.h"
 #include "core/config.h"
@@ -186,6 +190,18 @@ static void start_reading(struct connection *c)
 
 /* ---- the beginning, and looking after ---- */
 
+/* What the kernel has taken and the peer does not acknowledge is no more patient than we are. */
+static void set_options(struct connection *c)
+{
+	int fd = -1;
+	unsigned timeout_ms = WRITE_TIMEOUT_MS;
+	uv_tcp_nodelay(&c->tcp, 1);
+	uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_S);
+	if (uv_fileno((uv_handle_t *)&c->tcp, &fd) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)))
+		log_warning("no timeout on writes", LOG_ERRNO(errno));
+}
+
 struct connection *connection_accept(uv_stream_t *listener,
 				     void (*gone)(struct connection *connection))
 {
@@ -204,8 +220,7 @@ struct connection *connection_accept(uv_stream_t *listener,
 		connection_close(c);
 		return c;
 	}
-	uv_tcp_nodelay(&c->tcp, 1);
-	uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_S);
+	set_options(c);
 	start_reading(c);
 	on_session_wake(c);
 	return c;

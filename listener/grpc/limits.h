@@ -14,6 +14,9 @@ enum {
 	MAX_HEADER_BYTES_READ = 256 * 1024,
 	/* Of messages that are not whole yet, over all connections. */
 	MAX_HELD_BYTES = 64 * 1024 * 1024,
+	/* After so many bytes, or connections, memory is given back to the system. */
+	MANY_HELD_BYTES = 4 * 1024 * 1024,
+	MANY_CONNECTIONS = 256,
 	/* What a peer may send before it is told that it was read. */
 	STREAM_WINDOW_BYTES = 256 * 1024,
 	CONNECTION_WINDOW_BYTES = 1024 * 1024,

@@ -1,6 +1,8 @@
 /* server: who may connect, and how they are sent away. */
 #include "server.h"
 
+#include <malloc.h>
+
 #include "connection.h"
 #include "core/clock.h"
 #include "core/config.h"
@@ -15,7 +17,7 @@ static struct {
 	uv_prepare_t flush;
 	uv_timer_t farewell;
 	struct connection_list connections;
-	long count;
+	long count, most;   /* connections: now, and since memory was last given back */
 	bool is_accept_due; /* one waits that could not be taken when it came */
 	void (*drained)(void);
 } server;
@@ -62,6 +64,16 @@ static void on_connection(uv_stream_t *listener, int status)
 	}
 }
 
+/* The heap keeps what a crowd needed, until it is told that the crowd has gone. */
+static void give_back_memory(void)
+{
+	bool few = server.most >= MANY_CONNECTIONS && server.count < server.most / 2;
+	if (few || server.count > server.most)
+		server.most = server.count;
+	if (call_bodies_are_gone() || few)
+		malloc_trim(0);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	(void)timer;
@@ -69,6 +81,7 @@ static void on_tick(uv_timer_t *timer)
 	int64_t now = clock_now_ms();
 	TAILQ_FOREACH(c, &server.connections, next)
 	connection_tick(c, now);
+	give_back_memory();
 	if (server.is_accept_due && !uv_is_closing((uv_handle_t *)&server.listener))
 		on_connection((uv_stream_t *)&server.listener, 0);
 }
