@@ -1,6 +1,12 @@
 /* handle: takes an action and passes it on: auth, log, mail. */
 #include "call/call.h"
+#include "core/clock.h"
+#include "core/config.h"
+#include "entry/entry.h"
 #include "handler/handler.h"
+#include "mail/envelope.h"
+#include "mail/mail.h"
+#include "transport/amqp.h"
 #include "transport/log_action.h"
 
 /* Posts what the action needs to an internal handler; fills *envelope with what it answered. */
@@ -41,20 +47,42 @@ static struct reply write_log(struct request *rq, struct json_object *body)
 	return log_action(rq, NULL);
 }
 
+/* Leaves the mail in the queue of send, whose trigger knows the routing key. */
+static struct reply queue_mail(struct request *rq, struct json_object *object, const char *to)
+{
+	struct error e;
+	char id[ENTRY_ID_BYTES];
+	entry_id_new(id);
+	struct amqp_post post = {
+		.key = "mail.send",
+		.id = id,
+		.accepted_ms = clock_wall_ms(),
+		.body = json_write(object),
+	};
+	if (amqp_post(&post, request_deadline(rq), &e) != OUTCOME_STORED)
+		return reply_error(&e);
+	struct json_object *data = json_object_new_object();
+	json_add_text(data, "id", text_of(id));
+	return reply_data(202, data, "Message queued for %s", to);
+}
+
 static struct reply send_mail(struct request *rq, struct json_object *body)
 {
 	struct error e;
-	struct json_object *mail = NULL;
-	struct text from, to, subject, message;
-	CLEANUP(json_put) struct json_object *envelope = NULL;
-	if (json_member(body, "", "mail", &mail, &e) ||
-	    json_string(mail, "mail", "from", JSON_OPTIONAL, &from, &e) ||
-	    json_string(mail, "mail", "to", JSON_REQUIRED, &to, &e) ||
-	    json_string(mail, "mail", "subject", JSON_REQUIRED, &subject, &e) ||
-	    json_string(mail, "mail", "message", JSON_REQUIRED, &message, &e) ||
-	    ask(rq, "/send", mail, &envelope, &e))
+	struct json_object *object = NULL;
+	struct mail mail;
+	struct envelope envelope;
+	char to[MAIL_RECIPIENTS_BYTES];
+	CLEANUP(json_put) struct json_object *answer = NULL;
+	if (json_member(body, "", "mail", &object, &e) ||
+	    mail_from_json(object, "mail", &mail, &e) || envelope_read(&mail, &envelope, &e))
 		return reply_error(&e);
-	return reply_ok(202, "Message sent to %s", to.s);
+	mail_recipients(&mail, to);
+	if (config()->mail_transport == MAIL_TRANSPORT_AMQP)
+		return queue_mail(rq, object, to);
+	if (ask(rq, "/send", object, &answer, &e))
+		return reply_error(&e);
+	return reply_ok(202, "Message sent to %s", to);
 }
 
 static const struct {

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/log.h"
 
+enum mail_transport { MAIL_TRANSPORT_DIRECT, MAIL_TRANSPORT_AMQP };
 enum mail_encryption { MAIL_ENCRYPTION_NONE, MAIL_ENCRYPTION_TLS, MAIL_ENCRYPTION_SSL };
 
 struct config {
@@ -51,6 +52,8 @@ struct config {
 	long store_timeout_ms;
 	long confirm_timeout_ms;
 	long mail_timeout_ms;
+	long mail_max_bytes;
+	long mail_transport; /* enum mail_transport */
 	long max_batch_bytes;
 	long log_rpc_max_connections;
 	long log_rpc_max_message_bytes;

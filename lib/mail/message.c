@@ -4,29 +4,11 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
+#include "mail/header.h"
+
 /* The longest encoded word is 75 characters (RFC 2047 section 2): 12 frame 63, which hold 45 bytes.
  */
 enum { ENCODED_WORD_BYTES = 45, MAX_WORD_BYTES = 60, MAX_ID_TEXT_BYTES = 64 };
-
-static bool is_control(gunichar c)
-{
-	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029;
-}
-
-enum error_code message_check_header(struct text value, const char *what, struct error *e)
-{
-	if (value.n > MAX_HEADER_TEXT_BYTES)
-		return error_set(e, ERROR_UNPROCESSABLE, "%s: longer than %d bytes", what,
-				 MAX_HEADER_TEXT_BYTES);
-	if (!g_utf8_validate(value.s, (gssize)value.n, NULL))
-		return error_set(e, ERROR_UNPROCESSABLE, "%s: not UTF-8", what);
-	for (const char *c = value.s; c < value.s + value.n; c = g_utf8_next_char(c)) {
-		if (is_control(g_utf8_get_char(c)))
-			return error_set(e, ERROR_UNPROCESSABLE,
-					 "%s: must be one line without control characters", what);
-	}
-	return ERROR_NONE;
-}
 
 static enum error_code check_part(struct text part, const char *what, struct error *e)
 {
@@ -129,20 +111,57 @@ static GMimeStream *with_crlf(struct text t)
 	return g_mime_stream_mem_new_with_byte_array(bytes);
 }
 
-static void add_part(GMimeMultipart *parent, const char *subtype, struct text content)
+/* Takes stream over. */
+static void set_content(GMimePart *part, GMimeStream *stream)
 {
-	GMimeStream *stream = with_crlf(content);
 	GMimeDataWrapper *wrapper =
 		g_mime_data_wrapper_new_with_stream(stream, GMIME_CONTENT_ENCODING_DEFAULT);
+	g_mime_part_set_content(part, wrapper);
+	g_object_unref(wrapper);
+	g_object_unref(stream);
+}
+
+static void add_part(GMimeMultipart *parent, const char *subtype, struct text content)
+{
 	GMimePart *part = g_mime_part_new_with_type("text", subtype);
 	g_mime_object_set_content_type_parameter(GMIME_OBJECT(part), "charset", "utf-8");
-	g_mime_part_set_content(part, wrapper);
+	set_content(part, with_crlf(content));
 	g_mime_part_set_content_encoding(
 		part, g_mime_part_get_best_content_encoding(part, GMIME_ENCODING_CONSTRAINT_7BIT));
 	g_mime_multipart_add(parent, GMIME_OBJECT(part));
 	g_object_unref(part);
-	g_object_unref(wrapper);
-	g_object_unref(stream);
+}
+
+/* Names the file, in UTF-8 as RFC 2231 has it. */
+static void set_file_name(GMimePart *part, struct text name)
+{
+	g_autofree char *copy = g_strndup(name.s, name.n);
+	GMimeContentDisposition *disposition = g_mime_content_disposition_new();
+	g_mime_content_disposition_set_disposition(disposition, GMIME_DISPOSITION_ATTACHMENT);
+	g_mime_content_disposition_set_parameter(disposition, "filename", copy);
+	GMimeParam *param = g_mime_param_list_get_parameter(
+		g_mime_content_disposition_get_parameters(disposition), "filename");
+	g_mime_param_set_charset(param, "utf-8");
+	g_mime_param_set_encoding_method(param, GMIME_PARAM_ENCODING_METHOD_RFC2231);
+	g_mime_object_set_content_disposition(GMIME_OBJECT(part), disposition);
+	g_object_unref(disposition);
+}
+
+static void add_attachment(GMimeMultipart *parent, const struct attachment *a)
+{
+	struct text type = attachment_type(a);
+	g_autofree char *first = g_ascii_strdown(type.s, (gssize)type.n);
+	char *second = strchr(first, '/');
+	*second++ = '\0';
+	CLEANUP(buffer_finish) struct buffer bytes = { 0 };
+	attachment_decode(a, &bytes);
+	GMimePart *part = g_mime_part_new_with_type(first, second);
+	set_file_name(part, a->name);
+	set_content(part,
+		    g_mime_stream_mem_new_with_buffer(bytes.bytes ? bytes.bytes : "", bytes.size));
+	g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_BASE64);
+	g_mime_multipart_add(parent, GMIME_OBJECT(part));
+	g_object_unref(part);
 }
 
 static void set_date(GMimeMessage *message, int64_t date_ms)
@@ -153,21 +172,44 @@ static void set_date(GMimeMessage *message, int64_t date_ms)
 	g_clear_pointer(&date, g_date_time_unref);
 }
 
+static void add_mailboxes(GMimeMessage *message, GMimeAddressType type, const struct mailbox *list,
+			  size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		add_mailbox(message, type, &list[i]);
+}
+
+/* Both texts, and the files behind them. */
+static GMimeMultipart *make_body(const struct message *m)
+{
+	GMimeMultipart *alternative = g_mime_multipart_new_with_subtype("alternative");
+	add_part(alternative, "plain", m->plain);
+	add_part(alternative, "html", m->html);
+	if (m->attachment_count == 0)
+		return alternative;
+	GMimeMultipart *mixed = g_mime_multipart_new_with_subtype("mixed");
+	g_mime_multipart_add(mixed, GMIME_OBJECT(alternative));
+	g_object_unref(alternative);
+	for (size_t i = 0; i < m->attachment_count; i++)
+		add_attachment(mixed, &m->attachments[i]);
+	return mixed;
+}
+
 static GMimeMessage *compose(const struct message *m)
 {
 	GMimeMessage *message = g_mime_message_new(TRUE);
 	g_autofree char *subject = header_text(m->subject, false);
 	add_mailbox(message, GMIME_ADDRESS_TYPE_FROM, &m->from);
-	for (size_t i = 0; i < m->to_count; i++)
-		add_mailbox(message, GMIME_ADDRESS_TYPE_TO, &m->to[i]);
+	if (m->reply_to.address)
+		add_mailbox(message, GMIME_ADDRESS_TYPE_REPLY_TO, &m->reply_to);
+	add_mailboxes(message, GMIME_ADDRESS_TYPE_TO, m->to, m->to_count);
+	add_mailboxes(message, GMIME_ADDRESS_TYPE_CC, m->cc, m->cc_count);
 	g_mime_message_set_subject(message, subject, "utf-8");
 	set_date(message, m->date_ms);
 	g_mime_message_set_message_id(message, m->id);
-	GMimeMultipart *alternative = g_mime_multipart_new_with_subtype("alternative");
-	add_part(alternative, "plain", m->plain);
-	add_part(alternative, "html", m->html);
-	g_mime_message_set_mime_part(message, GMIME_OBJECT(alternative));
-	g_object_unref(alternative);
+	GMimeMultipart *body = make_body(m);
+	g_mime_message_set_mime_part(message, GMIME_OBJECT(body));
+	g_object_unref(body);
 	return message;
 }
 
@@ -184,13 +226,12 @@ static void initialize(void)
 static enum error_code check(const struct message *m, struct error *e)
 {
 	enum error_code code;
-	if ((code = message_check_header(m->from.name, "from_name", e)) ||
-	    (code = message_check_header(m->subject, "subject", e)) ||
-	    (code = check_part(m->plain, "message", e)) ||
-	    (code = check_part(m->html, "message", e)))
+	if ((code = header_check(m->from.name, "from_name", e)) ||
+	    (code = header_check(m->subject, "subject", e)) ||
+	    (code = check_part(m->plain, "message", e)) || (code = check_part(m->html, "html", e)))
 		return code;
 	for (size_t i = 0; !code && i < m->to_count; i++)
-		code = message_check_header(m->to[i].name, "to", e);
+		code = header_check(m->to[i].name, "to", e);
 	return code;
 }
 

@@ -1,8 +1,9 @@
 /*
  * message: a mail as bytes, by GMime.
  *
- * The message is multipart/alternative, text/plain before text/html, with
- * Date, Message-ID, Subject, From and To; lines end in CRLF, no line is over
+ * The message is multipart/alternative, text/plain before text/html, within
+ * multipart/mixed if files are attached, with Date, Message-ID, Subject, From,
+ * To and, where they are given, Cc and Reply-To; lines end in CRLF, no line is over
  * 998 bytes and every byte is ASCII, so that any mail server takes it (RFC
  * 5322, 2045 to 2047). Parts are encoded as their content asks for.
  */
@@ -15,9 +16,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "mail/address.h"
-
-/* The longest subject or display name. */
-enum { MAX_HEADER_TEXT_BYTES = 998 };
+#include "mail/attachment.h"
 
 /* The longest Message-ID, without its < and >. */
 enum { MESSAGE_ID_BYTES = 64 + 1 + MAX_ADDRESS_DOMAIN_BYTES + 1 };
@@ -29,21 +28,19 @@ struct mailbox {
 
 struct message {
 	struct mailbox from;
+	struct mailbox reply_to; /* without an address: none */
 	const struct mailbox *to;
 	size_t to_count;
+	const struct mailbox *cc;
+	size_t cc_count;
 	struct text subject;
 	struct text plain;
 	struct text html;
+	const struct attachment *attachments; /* that have passed attachment_check */
+	size_t attachment_count;
 	const char *id;	 /* of message_id */
 	int64_t date_ms; /* since 1970 UTC */
 };
-
-/*
- * Whether value may be a subject or a display name: UTF-8 of at most
- * MAX_HEADER_TEXT_BYTES in one line, without control characters. If not,
- * ERROR_UNPROCESSABLE with a sentence that begins with `what`.
- */
-enum error_code message_check_header(struct text value, const char *what, struct error *e);
 
 /*
  * Writes the Message-ID of the mail called id: the same for the same id and

@@ -12,7 +12,7 @@
 
 enum {
 	MAX_REPLY_BYTES = 160, /* of a refusal, as it is passed on */
-	MAX_NAMED_BYTES = 80,  /* of an address in a sentence */
+	MAX_NAMES_BYTES = 120, /* of the addresses in a sentence */
 	QUIT_REPLY_TIMEOUT_S = 1,
 };
 
@@ -39,10 +39,18 @@ struct attempt {
 	bool ready;   /* there is a connection, and the login is done */
 	enum stage stage;
 	size_t recipients;		 /* that RCPT has named so far */
+	size_t noted;			 /* the last of them that note_recipient has looked at */
 	int refusal;			 /* code of the first reply >= 400 to the last command */
 	bool unfinished;		 /* that reply has more lines */
 	char reply[MAX_REPLY_BYTES + 1]; /* its text, or of the last; printable ASCII */
-	char reason[CURL_ERROR_SIZE];	 /* libcurl's own words, for the log */
+	const struct smtp_envelope *envelope;
+	struct {
+		size_t count, named;
+		char names[MAX_NAMES_BYTES + 1];
+		int code; /* of the first, or of the first that is for good */
+		char reply[MAX_REPLY_BYTES + 1];
+	} refused;		      /* recipients */
+	char reason[CURL_ERROR_SIZE]; /* libcurl's own words, for the log */
 };
 
 /* The kept connection, and whether its server has accepted our login. */
@@ -78,6 +86,48 @@ static void heard(struct attempt *a, const char *line, size_t n)
 		append_reply(a, line + 4, n - 4);
 }
 
+/* Whether a 5xx is about how we speak and who we are, and not about the mail. */
+static bool is_about_protocol(int code)
+{
+	static const int codes[] = { 500, 502, 503, 504, 530, 534, 535, 538 };
+	for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
+		if (codes[i] == code)
+			return true;
+	}
+	return false;
+}
+
+/* Names a refused recipient, if there is room for it. */
+static void add_name(struct attempt *a, const char *address)
+{
+	size_t size = strlen(a->refused.names);
+	size_t room = sizeof(a->refused.names) - size;
+	const char *separator = size > 0 ? ", " : "";
+	/* One alone is cut rather than left out. */
+	if (size > 0 && strlen(separator) + strlen(address) >= room)
+		return;
+	snprintf(a->refused.names + size, room, "%s%.*s", separator, (int)room - 1, address);
+	a->refused.named++;
+}
+
+/* Takes note of what the last command came to, if it named a recipient and was refused. */
+static void note_recipient(struct attempt *a)
+{
+	if (a->stage != STAGE_RECIPIENT || !a->refusal || a->noted == a->recipients)
+		return;
+	a->noted = a->recipients;
+	const char *address = a->envelope->to[a->recipients - 1]->text;
+	log_warning("recipient refused", LOG_TEXT("message_id", a->envelope->message_id),
+		    LOG_TEXT("recipient", address), LOG_INT("code", a->refusal),
+		    LOG_TEXT("reply", a->reply));
+	a->refused.count++;
+	add_name(a, address);
+	if (a->refused.code == 0 || (a->refused.code < 500 && a->refusal >= 500)) {
+		a->refused.code = a->refusal;
+		memcpy(a->refused.reply, a->reply, sizeof(a->reply));
+	}
+}
+
 static void said(CURL *curl, struct attempt *a, const char *command, size_t n)
 {
 	if (n >= 4 && memcmp(command, "QUIT", 4) == 0) {
@@ -85,6 +135,7 @@ static void said(CURL *curl, struct attempt *a, const char *command, size_t n)
 		curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)QUIT_REPLY_TIMEOUT_S);
 		return;
 	}
+	note_recipient(a);
 	a->refusal = 0;
 	a->unfinished = false;
 	a->reply[0] = '\0';
@@ -121,6 +172,9 @@ static int on_ready(void *data, char *remote, char *local, int remote_port, int 
 static size_t give(char *room, size_t size, size_t count, void *data)
 {
 	struct attempt *a = data;
+	/* Without a message's end nobody gets it, neither those that were accepted. */
+	if (a->refused.count > 0)
+		return CURL_READFUNC_ABORT;
 	size_t left = a->message.n - a->given;
 	size_t n = size * count < left ? size * count : left;
 	memcpy(room, a->message.s + a->given, n);
@@ -180,6 +234,8 @@ static bool set_mail(CURL *c, struct attempt *a, const char *from, struct curl_s
 	unsigned failed = 0;
 	failed |= curl_easy_setopt(c, CURLOPT_MAIL_FROM, from);
 	failed |= curl_easy_setopt(c, CURLOPT_MAIL_RCPT, to);
+	/* To hear about every recipient, and not only about the first that is refused. */
+	failed |= curl_easy_setopt(c, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
 	failed |= curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
 	failed |= curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)a->message.n);
 	failed |= curl_easy_setopt(c, CURLOPT_READFUNCTION, give);
@@ -225,55 +281,52 @@ static enum error_code failed(CURLcode result, struct error *e)
 	return error_set(e, ERROR_PEER_ANSWER, "the mail server does not answer as one");
 }
 
-/* Whether a 5xx is about how we speak and who we are, and not about the mail. */
-static bool is_about_protocol(int code)
+static enum error_code recipients_refused(const struct attempt *a, struct error *e)
 {
-	static const int codes[] = { 500, 502, 503, 504, 530, 534, 535, 538 };
-	for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
-		if (codes[i] == code)
-			return true;
-	}
-	return false;
+	char more[32] = "";
+	size_t unnamed = a->refused.count - a->refused.named;
+	if (unnamed > 0)
+		snprintf(more, sizeof(more), " and %zu more", unnamed);
+	return error_set(e, a->refused.code < 500 ? ERROR_DEFERRED : ERROR_UNPROCESSABLE,
+			 "to: the mail server refused %s%s: %d %s", a->refused.names, more,
+			 a->refused.code, a->refused.reply);
 }
 
-static enum error_code refused(const struct attempt *a, const struct smtp_envelope *envelope,
-			       struct error *e)
+static enum error_code refused(const struct attempt *a, struct error *e)
 {
-	bool about_mail = a->stage >= STAGE_SENDER && !is_about_protocol(a->refusal);
+	int number = a->refused.count > 0 ? a->refused.code : a->refusal;
+	bool about_mail = a->stage >= STAGE_SENDER && !is_about_protocol(number);
 	enum error_code code = ERROR_PEER_ANSWER;
-	/* A recipient that is refused for now must not hold up the mails of others. */
-	if (a->refusal < 500)
+	if (a->refused.count > 0 && number < 600 && about_mail)
+		return recipients_refused(a, e);
+	/* A message that is refused for now must not hold up the mails of others. */
+	if (number < 500)
 		code = a->stage >= STAGE_RECIPIENT ? ERROR_DEFERRED : ERROR_PEER_DOWN;
-	else if (a->refusal < 600 && about_mail)
+	else if (number < 600 && about_mail)
 		code = ERROR_UNPROCESSABLE;
+	const char *reply = a->refused.count > 0 ? a->refused.reply : a->reply;
 	if (a->stage == STAGE_LOGIN)
-		return error_set(e, code, "the mail server did not accept the login: %d %s",
-				 a->refusal, a->reply);
+		return error_set(e, code, "the mail server did not accept the login: %d %s", number,
+				 reply);
 	if (a->stage == STAGE_SENDER && about_mail)
-		return error_set(e, code, "from: the mail server refused it: %d %s", a->refusal,
-				 a->reply);
-	if (a->stage == STAGE_RECIPIENT && about_mail)
-		return error_set(e, code, "to: the mail server refused %.*s: %d %s",
-				 MAX_NAMED_BYTES, envelope->to[a->recipients - 1]->text, a->refusal,
-				 a->reply);
+		return error_set(e, code, "from: the mail server refused it: %d %s", number, reply);
 	return error_set(e, code, "the mail server refused the %s: %d %s",
-			 about_mail ? "message" : "connection", a->refusal, a->reply);
+			 about_mail ? "message" : "connection", number, reply);
 }
 
-static enum error_code outcome(CURLcode result, const struct attempt *a,
-			       const struct smtp_envelope *envelope, struct error *e)
+static enum error_code outcome(CURLcode result, const struct attempt *a, struct error *e)
 {
 	if (result == CURLE_OK) {
-		log_info("mail taken", LOG_TEXT("message_id", envelope->message_id),
+		log_info("mail taken", LOG_TEXT("message_id", a->envelope->message_id),
 			 LOG_TEXT("reply", a->reply));
 		return ERROR_NONE;
 	}
-	log_warning("mail not sent", LOG_TEXT("message_id", envelope->message_id),
+	log_warning("mail not sent", LOG_TEXT("message_id", a->envelope->message_id),
 		    LOG_TEXT("stage", stages[a->stage]), LOG_INT("code", a->refusal),
 		    LOG_TEXT("reply", a->reply), LOG_TEXT("reason", a->reason),
 		    LOG_TEXT("result", curl_easy_strerror(result)));
-	if (a->refusal)
-		return refused(a, envelope, e);
+	if (a->refusal || a->refused.count > 0)
+		return refused(a, e);
 	if (a->given == a->message.n)
 		return error_set(e, ERROR_PEER_TIMEOUT,
 				 "the mail server did not say whether it took the message");
@@ -285,6 +338,8 @@ static bool was_stale(const struct attempt *a)
 {
 	long connects = 1;
 	curl_easy_getinfo(kept, CURLINFO_NUM_CONNECTS, &connects);
+	if (a->refused.count > 0 && a->refused.code != 421)
+		return false;
 	return a->ready && connects == 0 && a->given == 0 && (a->refusal == 0 || a->refusal == 421);
 }
 
@@ -301,17 +356,20 @@ static enum error_code perform(struct attempt *a, const struct smtp_envelope *en
 			return error_set(e, ERROR_PEER_DOWN, "no time was left to send the mail");
 		if (!kept && !(kept = curl_easy_init()))
 			return error_set(e, ERROR_INTERNAL, "out of memory");
-		*a = (struct attempt){ .server = a->server, .message = a->message };
+		*a = (struct attempt){ .server = a->server,
+				       .message = a->message,
+				       .envelope = envelope };
 		curl_easy_reset(kept);
 		if (!set_connection(kept, a->server, url, left) ||
 		    !set_mail(kept, a, envelope->from->text, to))
 			return error_set(e, ERROR_INTERNAL, "the mail client cannot be set up");
 		result = curl_easy_perform(kept);
+		note_recipient(a);
 		again = result != CURLE_OK && was_stale(a);
 		if (result != CURLE_OK)
 			smtp_finish();
 	}
-	return outcome(result, a, envelope, e);
+	return outcome(result, a, e);
 }
 
 enum error_code smtp_send(const struct smtp_server *server, const struct smtp_envelope *envelope,

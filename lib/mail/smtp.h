@@ -34,13 +34,14 @@ struct smtp_envelope {
 
 /*
  * Sends message (CRLF lines; dots are stuffed here) to all of envelope->to, or
- * to nobody. The sentence of an error holds what the server said.
+ * to nobody. The sentence of an error holds what the server said, and names
+ * the recipients that it refused, or as many as fit; the log has a line for each.
+ * One that is refused for good makes the error one for good.
  *
  * ERROR_PEER_DOWN      not reached, no answer in time, gone, or the connection or the
  *                      sender refused for now (4xx): it did not take the message
  * ERROR_DEFERRED       a recipient or the message refused for now (4xx)
- * ERROR_UNPROCESSABLE  refused for good (5xx): the sender, a recipient (the
- *                      sentence names it) or the message
+ * ERROR_UNPROCESSABLE  refused for good (5xx): the sender, a recipient or the message
  * ERROR_PEER_ANSWER    no STARTTLS or AUTH where one is needed, a login or a
  *                      certificate that is not accepted, no SMTP
  * ERROR_PEER_TIMEOUT   the message was handed over whole and no answer came:

@@ -145,7 +145,8 @@ WRONG_MEMBERS = [
     ({"action": "mail", "mail": {"subject": "s", "message": "m"}}, "mail.to: is missing"),
     ({"action": "mail", "mail": {"to": "a@b.c", "message": "m"}}, "mail.subject: is missing"),
     ({"action": "mail", "mail": {"to": "a@b.c", "subject": "s"}}, "mail.message: is missing"),
-    ({"action": "mail", "mail": {"to": ["a@b.c"], "subject": "s", "message": "m"}}, "mail.to: must be a string"),
+    ({"action": "mail", "mail": {"to": 1, "subject": "s", "message": "m"}}, "mail.to: must be a string or a list of"),
+    ({"action": "mail", "mail": {"to": [1], "subject": "s", "message": "m"}}, "mail.to: must be a string or a list of"),
     ({"action": "mail", "mail": {"from": 1, "to": "a@b.c", "subject": "s", "message": "m"}}, "mail.from: must be a"),
 ]
 

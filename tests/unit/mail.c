@@ -42,7 +42,7 @@ static struct mail usual(void)
 {
 	return (struct mail){
 		.from = text_of("me@example.org"),
-		.to = text_of("you@example.org"),
+		.to = { { text_of("you@example.org") }, 1 },
 		.subject = text_of("hello"),
 		.message = text_of("a < b"),
 		.id = text_of("mail-1"),
@@ -65,7 +65,8 @@ static void a_mail_is_read_from_json(void **state)
 				   &object, &mail),
 			 ERROR_NONE);
 	assert_text_equal(mail.from, "a@b.org");
-	assert_text_equal(mail.to, "c@d.org");
+	assert_int_equal(mail.to.count, 1);
+	assert_text_equal(mail.to.items[0], "c@d.org");
 	assert_text_equal(mail.subject, "s");
 	assert_text_equal(mail.message, "m");
 	assert_int_equal(mail.id.n, 0);
@@ -80,7 +81,7 @@ static void only_the_sender_may_be_missing(void **state)
 		{ "{\"subject\":\"s\",\"message\":\"m\"}", "mail.to" },
 		{ "{\"to\":\"c@d.org\",\"message\":\"m\"}", "mail.subject" },
 		{ "{\"to\":\"c@d.org\",\"subject\":\"s\"}", "mail.message" },
-		{ "{\"to\":[\"c@d.org\"],\"subject\":\"s\",\"message\":\"m\"}", "mail.to" },
+		{ "{\"to\":[1],\"subject\":\"s\",\"message\":\"m\"}", "mail.to" },
 		{ "{\"from\":null,\"to\":\"c@d.org\",\"subject\":\"s\",\"message\":\"m\"}",
 		  "mail.from" },
 		{ "[]", "mail" },
@@ -141,8 +142,8 @@ static void a_domain_in_another_script_is_ascii_in_envelope_and_header(void **st
 {
 	(void)state;
 	struct mail mail = usual();
-	mail.to = text_of("you@b\xc3\xbc"
-			  "cher.example");
+	mail.to.items[0] = text_of("you@b\xc3\xbc"
+				   "cher.example");
 	assert_int_equal(send_it(mail), ERROR_NONE);
 	assert_true(sink_saw(sink, "RCPT TO:<you@xn--bcher-kva.example>\r\n"));
 	assert_true(sink_saw(sink, "To: you@xn--bcher-kva.example\r\n"));
@@ -168,13 +169,32 @@ static const struct text injections[] = {
 
 static void an_injection_is_refused_before_a_byte_is_sent(void **state)
 {
-	static const char *const members[] = { "from", "to", "from_name", "subject" };
+	static const char *const members[] = {
+		"from",
+		"to",
+		"cc",
+		"bcc",
+		"reply_to",
+		"from_name",
+		"subject",
+		"attachments[0].name",
+		"attachments[0].type",
+		"attachments[0].content",
+	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(injections) / sizeof(injections[0]); i++) {
-		for (size_t where = 0; where < 4; where++) {
+		for (size_t where = 0; where < sizeof(members) / sizeof(members[0]); where++) {
 			struct mail mail = usual();
-			struct text *fields[] = { &mail.from, &mail.to, &mail.from_name,
-						  &mail.subject };
+			struct attachment *file = &mail.attachments[0];
+			*file = (struct attachment){ text_of("a.txt"), text_of(""), text_of("") };
+			mail.attachment_count = 1;
+			mail.cc = mail.bcc = mail.to;
+			struct text *fields[] = {
+				&mail.from,	    &mail.to.items[0], &mail.cc.items[0],
+				&mail.bcc.items[0], &mail.reply_to,    &mail.from_name,
+				&mail.subject,	    &file->name,       &file->type,
+				&file->content,
+			};
 			*fields[where] = injections[i];
 			if (send_it(mail) != ERROR_UNPROCESSABLE)
 				fail_msg("%s: %s passed: %s", members[where], injections[i].s,
@@ -199,7 +219,7 @@ static void more_than_one_address_is_refused_before_a_byte_is_sent(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
 		struct mail mail = usual();
-		mail.to = text_of(addresses[i]);
+		mail.to.items[0] = text_of(addresses[i]);
 		assert_int_equal(send_it(mail), ERROR_UNPROCESSABLE);
 		mail = usual();
 		mail.from = text_of(addresses[i]);

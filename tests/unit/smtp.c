@@ -210,6 +210,38 @@ static void a_refused_second_recipient_is_named_and_nobody_gets_the_message(void
 	assert_int_equal(try_sending((struct sending){ .both = true }), ERROR_UNPROCESSABLE);
 	assert_string_equal(error.text, "to: the mail server refused second@example.org: "
 					"550 5.1.1 unknown");
+	sink_rest(sink);
+	assert_false(sink_saw(sink, "hello"));
+	assert_int_equal(sink_count(sink, &sink->messages), 0);
+}
+
+static void a_refused_first_recipient_keeps_the_message_from_the_second(void **state)
+{
+	(void)state;
+	/* On a kept connection too: that it fails there must not look like a stale one. */
+	for (int kept = 0; kept < 2; kept++) {
+		sink_expect(sink, (struct sink_fault){ .at = "RCPT TO:<first",
+						       .reply = "451 4.2.0 later\r\n" });
+		assert_int_equal(try_sending((struct sending){ .both = true }), ERROR_DEFERRED);
+		assert_string_equal(error.text, "to: the mail server refused first@example.org: "
+						"451 4.2.0 later");
+		assert_int_equal(sink_count(sink, &sink->messages), 0);
+		sink_expect(sink, (struct sink_fault){ 0 });
+		if (kept == 0)
+			assert_int_equal(send_it(), ERROR_NONE);
+		smtp_finish();
+		if (kept == 0)
+			assert_int_equal(send_it(), ERROR_NONE);
+	}
+}
+
+static void all_refused_recipients_are_named(void **state)
+{
+	(void)state;
+	sink_expect(sink, (struct sink_fault){ .at = "RCPT", .reply = "550 5.1.1 unknown\r\n" });
+	assert_int_equal(try_sending((struct sending){ .both = true }), ERROR_UNPROCESSABLE);
+	assert_string_equal(error.text, "to: the mail server refused first@example.org, "
+					"second@example.org: 550 5.1.1 unknown");
 	assert_false(sink_saw(sink, "DATA"));
 }
 
@@ -356,6 +388,8 @@ int main(void)
 		TEST(each_fault_has_its_error_and_takes_bounded_time),
 		TEST(after_each_fault_the_next_message_goes_through),
 		TEST(a_refused_second_recipient_is_named_and_nobody_gets_the_message),
+		TEST(a_refused_first_recipient_keeps_the_message_from_the_second),
+		TEST(all_refused_recipients_are_named),
 		TEST(a_server_that_does_not_answer_quit_holds_nobody),
 		TEST(with_a_user_name_the_login_comes_first),
 		TEST(with_a_user_name_nothing_is_sent_where_no_login_is_offered),
