@@ -112,9 +112,9 @@ def test_a_log_may_name_its_level(public, level):
 @pytest.mark.parametrize(
     ("path", "server", "message"),
     [
-        ("/log-rpc", "log_rpc_addr", "Processed payload via RPC:event"),
-        ("/log-gRPC", "log_grpc_addr", "logged"),
-        ("/log-grpc", "log_grpc_addr", "logged"),
+        ("/log-rpc", "rpc_addr", "Processed payload via RPC:event"),
+        ("/log-gRPC", "grpc_addr", "logged"),
+        ("/log-grpc", "grpc_addr", "logged"),
     ],
 )
 def test_a_log_may_go_by_a_log_server(stack, public, entries, path, server, message):

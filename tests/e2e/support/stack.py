@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import socket
@@ -19,7 +20,8 @@ BUILD = TOP / os.environ.get("BUILD", "build")
 UP_TIMEOUT_S = 240
 SERVICE_TIMEOUT_MS = 60000
 
-PORTS = ("HTTP_PORT", "MAILPIT_PORT", "MAIL_PORT", "AMQP_PORT", "AMQP_DIST_PORT", "EPMD_PORT", "RPC_PORT", "GRPC_PORT")
+# The settings that are ports of a stack's own.
+PORTS = tuple(re.findall(r"^([A-Z_]+_PORT)\b", (TOP / "deploy/native/settings").read_text(), re.MULTILINE))
 
 # Settings of a stack that the caller's own environment must not bring into ours.
 FOREIGN = (*PORTS, "RUN_DIR", "HANDLERS_DIR", "HTTP_BIND", "MAIL_HOST", "MONGO_URL", "RABBITMQ_URL", "DSN",
