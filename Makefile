@@ -22,6 +22,14 @@ OPTIMIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined 
 HARDENING := -fPIE
 HARDENING_LD := -pie -Wl,--as-needed
 endif
+# FUZZ=1, by `make fuzz`, builds what fuzzers need.
+ifdef FUZZ
+BUILD    := build-fuzz
+CC       := clang
+OPTIMIZE := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+HARDENING := -fPIE
+HARDENING_LD := -pie -Wl,--as-needed
+endif
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
 # WERROR=1 (as in CI) makes every warning an error.
@@ -127,6 +135,12 @@ $(BUILD)/tests/watch: $(BUILD)/obj/spawn/watch_program.o
 GRPC_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(grpc-logd_SOURCES)))
 $(BUILD)/tests/grpc_transport $(BUILD)/tests/grpc_session: $(GRPC_PARTS)
 
+# Fuzzers bring a main of their own.
+FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/*.c))
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB)
+	$(LINK)
+$(BUILD)/fuzz/%: LDFLAGS += -fsanitize=fuzzer
+
 # Programs that tests run against: plain libfcgi programs, and one handler by lib/handler.
 $(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o
 	$(LINK)
@@ -135,7 +149,7 @@ $(BUILD)/probes/gated: $(LIB)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 clean: ## remove what was built
-	rm -rf build build-san
+	rm -rf build build-san build-fuzz
 .PHONY: clean
 
 help: ## this list

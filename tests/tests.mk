@@ -3,8 +3,9 @@
 RUFF = $(shell tests/python --print)/bin/ruff
 PYTEST_ARGS ?=
 PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/preload/%.so,$(wildcard tests/preload/*.c))
+FUZZ_SECONDS ?= 60
 
-.PHONY: check test interop lint bench soak format
+.PHONY: check test interop lint bench soak fuzz format
 
 check: tests-built ## build and run the unit tests (no services needed)
 	@tests/unit/run $(UNIT_TESTS)
@@ -36,6 +37,11 @@ bench: test-setup ## measure each path as a share of the floor (BENCH_ARGS="--ro
 soak: test-setup ## the promise under kills, for as long as told: make soak SECONDS=3600
 	@$(MAKE) --no-print-directory -j$(shell nproc) all
 	@cd tests/e2e && $(shell tests/python --print)/bin/python -m support.promise --seconds $(or $(SECONDS),600)
+
+# One of them only: make fuzz FUZZERS=build-fuzz/fuzz/gob
+fuzz: test-setup ## run each fuzzer for FUZZ_SECONDS (60)
+	@$(MAKE) --no-print-directory -j$(shell nproc) FUZZ=1 $(FUZZERS)
+	@tests/fuzz/run $(FUZZ_SECONDS) build-fuzz $(FUZZERS)
 
 format: ## format everything
 	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i

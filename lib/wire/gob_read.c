@@ -175,6 +175,7 @@ enum error_code gob_read_struct(const struct gob_types *types, const struct gob_
 	struct gob_cursor c = gob_cursor_of(value->bytes);
 	struct error why;
 	int64_t last = -1;
+	c.depth = 1; /* the struct itself */
 	if (check_type(type ? type : &no_struct, shape, &why))
 		return refuse(types, value, &why, e);
 	for (int64_t f; (f = gob_get_field(&c, &last)) >= 0;) {
