@@ -67,7 +67,7 @@ static void on_connection(uv_stream_t *listener, int status)
 /* The heap keeps what a crowd needed, until it is told that the crowd has gone. */
 static void give_back_memory(void)
 {
-	bool few = server.most >= MANY_CONNECTIONS && server.count < server.most / 2;
+	bool few = server.most >= MANY_CONNECTIONS && server.count < MANY_CONNECTIONS / 4;
 	if (few || server.count > server.most)
 		server.most = server.count;
 	if (call_bodies_are_gone() || few)

@@ -16,7 +16,7 @@ struct node {
 	bool drained;
 };
 
-static TAILQ_HEAD(, node) nodes = TAILQ_HEAD_INITIALIZER(nodes);
+static TAILQ_HEAD(node_list, node) nodes = TAILQ_HEAD_INITIALIZER(nodes);
 static void (*on_all_ready)(void);
 static void (*on_all_stopped)(void);
 
@@ -25,8 +25,7 @@ static void tell_if_ready(void)
 	struct node *n;
 	if (!on_all_ready)
 		return;
-	TAILQ_FOREACH(n, &nodes, next)
-	{
+	for (n = TAILQ_FIRST(&nodes); n; n = TAILQ_NEXT(n, next)) {
 		if (!n->stopping && !feed_was_ready(n->feed))
 			return;
 	}
@@ -40,8 +39,7 @@ static void tell_if_stopped(void)
 	struct node *n;
 	if (!on_all_stopped)
 		return;
-	TAILQ_FOREACH(n, &nodes, next)
-	{
+	for (n = TAILQ_FIRST(&nodes); n; n = TAILQ_NEXT(n, next)) {
 		if (!n->drained)
 			return;
 	}
@@ -137,8 +135,7 @@ static const struct trigger *find(const struct triggers *triggers, const struct 
 static bool runs(const struct trigger *t)
 {
 	struct node *n;
-	TAILQ_FOREACH(n, &nodes, next)
-	{
+	for (n = TAILQ_FIRST(&nodes); n; n = TAILQ_NEXT(n, next)) {
 		if (!n->stopping && same(feed_trigger(n->feed), t))
 			return true;
 	}
@@ -172,8 +169,8 @@ enum error_code feeds_load(uv_loop_t *loop, void (*ready)(void), struct error *e
 void feeds_stop(void (*stopped)(void))
 {
 	struct node *n;
-	TAILQ_FOREACH(n, &nodes, next)
-	stop(n);
+	for (n = TAILQ_FIRST(&nodes); n; n = TAILQ_NEXT(n, next))
+		stop(n);
 	on_all_stopped = stopped;
 	tell_if_stopped();
 }
@@ -182,7 +179,7 @@ int feeds_count(void)
 {
 	int count = 0;
 	struct node *n;
-	TAILQ_FOREACH(n, &nodes, next)
-	count++;
+	for (n = TAILQ_FIRST(&nodes); n; n = TAILQ_NEXT(n, next))
+		count++;
 	return count;
 }

@@ -130,8 +130,8 @@ static void on_read(void *owner)
 	if (confirms_pump(&publisher.confirms, &e))
 		link_break(&publisher.link, e.text);
 	if (was_blocked && !publisher.confirms.blocked) {
-		TAILQ_FOREACH(l, &publisher.sent, next)
-		l->deadline_ms = clock_now_ms() + config()->confirm_timeout_ms;
+		for (l = TAILQ_FIRST(&publisher.sent); l; l = TAILQ_NEXT(l, next))
+			l->deadline_ms = clock_now_ms() + config()->confirm_timeout_ms;
 	}
 	send_letters();
 }

@@ -28,8 +28,8 @@ static size_t length(const struct message_list *list)
 {
 	size_t n = 0;
 	const struct message *m;
-	TAILQ_FOREACH(m, list, next)
-	n++;
+	for (m = TAILQ_FIRST(list); m; m = TAILQ_NEXT(m, next))
+		n++;
 	return n;
 }
 
@@ -52,7 +52,7 @@ static void free_list(struct message_list *list)
 #define BATCH CLEANUP(free_batch) struct batch *
 #define LIST(name)                                                                                 \
 	CLEANUP(free_list) struct message_list name;                                               \
-	TAILQ_INIT(&name)
+	TAILQ_INIT(&(name))
 
 static void nothing_comes_from_nothing(void **state)
 {

@@ -34,8 +34,11 @@ class Broker:
             "disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 512MB\n"
             "default_user = flexi\ndefault_pass = secret\n"
         )
-        for name in ("advanced.config", "enabled_plugins"):
-            (self.dir / name).write_text("[].\n")
+        # As in the stack: what a retry queue cannot pass back after a crash is sent again soon.
+        (self.dir / "advanced.config").write_text(
+            "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n"
+        )
+        (self.dir / "enabled_plugins").write_text("[].\n")
         (self.dir / "env.conf").write_text("")
         # A cookie in HOME, and nothing that this machine's own RabbitMQ may be told.
         self.env = {
@@ -153,6 +156,9 @@ class Client:
     def count(self, queue: str) -> int:
         """Messages that wait in the queue and are in nobody's hand."""
         return self.channel.queue_declare(queue, passive=True).method.message_count
+
+    def consumers(self, queue: str) -> int:
+        return self.channel.queue_declare(queue, passive=True).method.consumer_count
 
     def get(self, queue: str):
         """The next message as (properties, body), acked; None if there is none."""
