@@ -144,7 +144,7 @@ $(BUILD)/fuzz/%: LDFLAGS += -fsanitize=fuzzer
 # Programs that tests run against: plain libfcgi programs, and one handler by lib/handler.
 $(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o
 	$(LINK)
-$(BUILD)/probes/gated: $(LIB)
+$(BUILD)/probes/gated $(BUILD)/probes/inline: $(LIB)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
