@@ -133,7 +133,7 @@ $(BUILD)/tests/pool: $(patsubst %,$(BUILD)/obj/spawn/pool_%.o,backoff fastcgi op
 $(BUILD)/tests/watch: $(BUILD)/obj/spawn/watch_program.o
 
 GRPC_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(grpc-logd_SOURCES)))
-$(BUILD)/tests/grpc_transport $(BUILD)/tests/grpc_session: $(GRPC_PARTS)
+$(BUILD)/tests/grpc_transport $(BUILD)/tests/grpc_session $(BUILD)/fuzz/http2: $(GRPC_PARTS)
 
 # Fuzzers bring a main of their own.
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/*.c))
