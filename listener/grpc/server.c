@@ -104,6 +104,10 @@ enum error_code server_open(uv_loop_t *loop, const char *address, struct error *
 	uv_timer_init(loop, &server.tick);
 	uv_timer_init(loop, &server.farewell);
 	uv_prepare_init(loop, &server.flush);
+	/* These serve connections, and do not keep the loop going by themselves. */
+	uv_unref((uv_handle_t *)&server.tick);
+	uv_unref((uv_handle_t *)&server.farewell);
+	uv_unref((uv_handle_t *)&server.flush);
 	int bad = uv_tcp_bind(&server.listener, (struct sockaddr *)&at, 0);
 	if (!bad)
 		bad = uv_listen((uv_stream_t *)&server.listener, BACKLOG, on_connection);

@@ -114,6 +114,9 @@ enum error_code server_open(uv_loop_t *loop, struct error *e)
 	uv_tcp_init(loop, &server.listener);
 	uv_timer_init(loop, &server.tick);
 	uv_prepare_init(loop, &server.flush);
+	/* These serve connections, and do not keep the loop going by themselves. */
+	uv_unref((uv_handle_t *)&server.tick);
+	uv_unref((uv_handle_t *)&server.flush);
 	int bad = uv_tcp_bind(&server.listener, (struct sockaddr *)&at, 0);
 	if (!bad)
 		bad = uv_listen((uv_stream_t *)&server.listener, BACKLOG, on_connection);
