@@ -128,6 +128,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 $(BUILD)/tests/%: LDLIBS_ALL += -lcmocka
 # Tests of a program's own modules.
 $(BUILD)/tests/verdict $(BUILD)/tests/batch: $(BUILD)/tests/%: $(BUILD)/obj/listener/queue/%.o
+$(BUILD)/tests/failing_listener: $(patsubst %,$(BUILD)/obj/listener/queue/%.o,batch letter message verdict waiting)
 $(BUILD)/tests/layout $(BUILD)/tests/pool $(BUILD)/tests/watch: $(BUILD)/obj/spawn/layout.o
 $(BUILD)/tests/pool: $(patsubst %,$(BUILD)/obj/spawn/pool_%.o,backoff fastcgi options publish roll settings)
 $(BUILD)/tests/watch: $(BUILD)/obj/spawn/watch_program.o

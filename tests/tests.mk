@@ -10,6 +10,15 @@ FUZZ_SECONDS ?= 60
 check: tests-built ## build and run the unit tests (no services needed)
 	@tests/unit/run $(UNIT_TESTS)
 
+check-sanitized: test-setup ## the unit tests under ASan and UBSan, into build-san/
+	@$(MAKE) --no-print-directory -j$(shell nproc) SAN=1 BUILD=build-san units
+	@$(MAKE) --no-print-directory SAN=1 BUILD=build-san run-units
+
+.PHONY: check-sanitized units run-units
+units: $(UNIT_TESTS)
+run-units:
+	@tests/unit/run $(UNIT_TESTS)
+
 # Unit tests that fail keep nobody from seeing what the others say.
 test: test-setup ## all tests: unit, against foreign programs, then end to end against a stack of their own
 	@$(MAKE) --no-print-directory -j$(shell nproc) tests-built

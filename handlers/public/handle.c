@@ -14,8 +14,10 @@ static enum error_code ask(struct request *rq, const char *path, struct json_obj
 			   struct json_object **envelope, struct error *e)
 {
 	struct call_answer answer = { 0 };
-	enum error_code code =
-		call_internal(path, json_write(what), request_deadline(rq), &answer, e);
+	struct text bytes = json_write(what);
+	if (bytes.n == 0)
+		return error_set(e, ERROR_INTERNAL, "out of memory");
+	enum error_code code = call_internal(path, bytes, request_deadline(rq), &answer, e);
 	if (!code)
 		code = json_parse((struct text){ answer.body, answer.size }, "the answer", envelope,
 				  e);
@@ -59,6 +61,10 @@ static struct reply queue_mail(struct request *rq, struct json_object *object, c
 		.accepted_ms = clock_wall_ms(),
 		.body = json_write(object),
 	};
+	if (post.body.n == 0) {
+		error_set(&e, ERROR_INTERNAL, "out of memory");
+		return reply_error(&e);
+	}
 	if (amqp_post(&post, request_deadline(rq), &e) != OUTCOME_STORED)
 		return reply_error(&e);
 	struct json_object *data = json_object_new_object();

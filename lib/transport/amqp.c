@@ -218,13 +218,14 @@ enum outcome amqp_post(const struct amqp_post *post, int64_t deadline_ms, struct
 enum outcome amqp_send(const struct entry *entry, int64_t deadline_ms, struct error *e)
 {
 	CLEANUP(json_put) struct json_object *body = entry_to_json(entry);
-	if (!body) {
+	struct text bytes = body ? json_write(body) : text_of("");
+	if (bytes.n == 0) {
 		error_set(e, ERROR_INTERNAL, "out of memory");
 		return OUTCOME_NOT_STORED;
 	}
 	return amqp_post(&(struct amqp_post){ .key = entry_routing_key(entry->level),
 					      .id = entry->id,
 					      .accepted_ms = entry->accepted_ms,
-					      .body = json_write(body) },
+					      .body = bytes },
 			 deadline_ms, e);
 }

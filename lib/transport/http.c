@@ -34,12 +34,13 @@ enum outcome http_send(const struct entry *entry, int64_t deadline_ms, struct er
 		return OUTCOME_NOT_STORED;
 	}
 	CLEANUP(json_put) struct json_object *body = entry_to_json(entry);
-	if (!body) {
+	struct text bytes = body ? json_write(body) : text_of("");
+	if (bytes.n == 0) {
 		error_set(e, ERROR_INTERNAL, "out of memory");
 		return OUTCOME_NOT_STORED;
 	}
 	CLEANUP(call_answer_finish) struct call_answer answer = { 0 };
-	enum error_code code = call_internal("/log", json_write(body), deadline_ms, &answer, e);
+	enum error_code code = call_internal("/log", bytes, deadline_ms, &answer, e);
 	if (code == ERROR_PEER_TIMEOUT)
 		pause_until_ms = clock_now_ms() + PEER_PAUSE_MS;
 	return outcome_of(code);

@@ -287,6 +287,9 @@ static char *next_line(char *out, int room, void *context)
 		return NULL;
 	ssize_t n = getline(&line, &line_room, r->file);
 	if (n < 0) {
+		/* Without memory there is no line, either, and neither end nor error of the file. */
+		if (!feof(r->file) && !ferror(r->file))
+			r->code = error_set(r->e, ERROR_INTERNAL, "out of memory");
 		free(line);
 		return NULL;
 	}

@@ -78,9 +78,11 @@ enum error_code json_parse(struct text in, const char *what, struct json_object 
 struct text json_write(struct json_object *value)
 {
 	size_t n = 0;
+	errno = 0; /* as above: what there is no room for is left out, a member's name for instance */
 	const char *s = json_object_to_json_string_length(
 		value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
-	return (struct text){ s ? s : "", s ? n : 0 };
+	bool whole = s && errno != ENOMEM;
+	return (struct text){ whole ? s : "", whole ? n : 0 };
 }
 
 /* Fails with "WHERE.NAME: why". */
@@ -127,7 +129,7 @@ enum error_code json_must_be_object(struct json_object *value, const char *where
 
 int json_add(struct json_object *object, const char *name, struct json_object *value)
 {
-	if (!value || json_object_object_add(object, name, value) != 0) {
+	if (!object || !value || json_object_object_add(object, name, value) != 0) {
 		json_object_put(value);
 		return -1;
 	}

@@ -23,7 +23,10 @@
 enum error_code json_parse(struct text in, const char *what, struct json_object **out,
 			   struct error *e);
 
-/* Writes value without spaces; the text is valid until value changes or is put back. */
+/*
+ * Writes value without spaces; the text is valid until value changes or is put
+ * back. It is empty when memory is short.
+ */
 struct text json_write(struct json_object *value);
 
 /* Whether a member must be there, or leaves *out alone when it is missing. */

@@ -125,11 +125,14 @@ void verdict_judge(const struct answer *answer, const struct text *ids, size_t c
 {
 	enum sentence sentence = sentence_of(answer);
 	*out = (struct judgement){ 0 };
-	if (json_parse(answer->body, "answer", &out->answer, NULL))
+	enum error_code code = json_parse(answer->body, "answer", &out->answer, NULL);
+	if (code)
 		out->answer = NULL;
 	describe(out, answer);
 	bool halves = sentence == REFUSED && count > 1;
 	out->fate = sentence == HELD ? FATE_HELD : halves ? FATE_HALVES : FATE_JUDGED;
+	if (code == ERROR_INTERNAL) /* our memory is short: what the answer says is not known */
+		out->fate = FATE_HELD;
 	if (out->fate != FATE_JUDGED)
 		return;
 	out->verdicts = calloc(count, sizeof(*out->verdicts));

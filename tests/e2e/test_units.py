@@ -16,15 +16,20 @@ SOURCES = Path(__file__).resolve().parents[1] / "unit"
 
 
 def source_of(program: Path) -> str:
+    """Its text, and that of the headers that lie beside it."""
     source = SOURCES / f"{program.name}.c"
-    return source.read_text() if source.exists() else ""
+    text = source.read_text() if source.exists() else ""
+    headers = [SOURCES / h for h in re.findall(r'#include "([a-z_]+\.h)"', text)]
+    return text + "".join(h.read_text() for h in headers if h.exists())
 
 
 def wanting(program: Path) -> bool:
     return re.search(r"\bTEST_(DSN|MONGO_URL|RABBITMQ_URL)\b", source_of(program)) is not None
 
 
-PROGRAMS = sorted(p for p in (BUILD / "tests").glob("*") if os.access(p, os.X_OK) and wanting(p))
+# With SANITIZED=1 those of `make check-sanitized` too, just built.
+BUILDS = [BUILD, TOP / "build-san"] if os.environ.get("SANITIZED") else [BUILD]
+PROGRAMS = sorted(p for b in BUILDS for p in (b / "tests").glob("*") if os.access(p, os.X_OK) and wanting(p))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,7 @@ def rabbitmq():
         broker.remove()
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: f"{p.parts[-3]}-{p.name}")
 def test_unit_tests_pass_with_services(native, program, request):
     environment = os.environ | {
         "TEST_DSN": native.dsn,

@@ -55,7 +55,8 @@ static int meant(int fd, const char *what)
 
 static void die(void)
 {
-	if (unlink(getenv("KILLER")) == 0)
+	const char *file = getenv("KILLER");
+	if (file && unlink(file) == 0)
 		raise(SIGKILL);
 	target.fd = -1;
 }
