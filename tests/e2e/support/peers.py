@@ -102,9 +102,20 @@ class Inbox:
 
     def wait_for_subject(self, subject: str, seconds: float = STORED_WITHIN_S) -> EmailMessage:
         found = wait_until(lambda: self.search(f'subject:"{subject}"'), seconds, f"a mail about {subject}")
-        answer = self.http.get(f"/api/v1/message/{found[0]['ID']}/raw")
+        return self.message(found[0]["ID"])
+
+    def raw(self, mailpit_id: str) -> bytes:
+        answer = self.http.get(f"/api/v1/message/{mailpit_id}/raw")
         answer.raise_for_status()
-        return email.message_from_bytes(answer.content, policy=email.policy.default)
+        return answer.content
+
+    def message(self, mailpit_id: str) -> EmailMessage:
+        return email.message_from_bytes(self.raw(mailpit_id), policy=email.policy.default)
+
+    def refuse(self, **stages: int) -> None:
+        """Has it answer with these codes: Sender, Recipient, Authentication; without any, it takes all again."""
+        chaos = {stage: {"ErrorCode": code, "Probability": 100} for stage, code in stages.items()}
+        self.http.put("/api/v1/chaos", json=chaos).raise_for_status()
 
     def close(self) -> None:
         self.http.close()
