@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from document_store import DocumentStore
-from go_program import build
+from go_program import build, install
 from log_server import LogServer
 from logs_client import LogsClient
 from rpc_server import RpcServer
@@ -46,8 +46,8 @@ def grpc_logd(store):
 
 @pytest.fixture(scope="module")
 def server(store):
-    """A server with the default settings."""
-    own = LogServer("grpc-logd", "LOG_GRPC_LISTEN", store.url)
+    """A server that is patient with the store of a busy machine."""
+    own = LogServer("grpc-logd", "LOG_GRPC_LISTEN", store.url, STORE_TIMEOUT_MS="10000")
     try:
         own.start()
         yield own
@@ -78,6 +78,17 @@ def own_store():
 def netrpc(tmp_path_factory) -> Path:
     """The standard net/rpc as a program."""
     return build(Path(__file__).parent / "netrpc", tmp_path_factory.mktemp("netrpc") / "netrpc")
+
+
+@pytest.fixture(scope="session")
+def grpcgo(tmp_path_factory) -> Path:
+    """grpc-go's client as a program."""
+    return build(Path(__file__).parent / "grpcgo", tmp_path_factory.mktemp("grpcgo") / "grpcgo")
+
+
+@pytest.fixture(scope="session")
+def grpcurl() -> Path:
+    return install("github.com/fullstorydev/grpcurl/cmd/grpcurl", "1.9.3")
 
 
 @pytest.fixture

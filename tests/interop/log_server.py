@@ -57,6 +57,11 @@ class LogServer:
         self.process = None
         return status
 
+    @property
+    def is_sanitized(self) -> bool:
+        """Whether its memory says nothing, because freed memory is kept to be watched."""
+        return b"__asan_init" in self.program.read_bytes()
+
     def memory_kib(self) -> int:
         """What it has in memory and does not share with others."""
         assert self.process
