@@ -91,6 +91,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *context)
 	return n;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl gives the type */
 static size_t on_body(char *bytes, size_t one, size_t n, void *context)
 {
 	struct answer *a = context;

@@ -50,9 +50,9 @@ static int on_header(nghttp2_session *client, const nghttp2_frame *frame, const 
 	char number[16];
 	copy_value(number, sizeof(number), value, value_size);
 	if (text_equal(key, text_of(":status")))
-		s->http_status = atoi(number);
+		s->http_status = (int)strtol(number, NULL, 10);
 	else if (text_equal(key, text_of("grpc-status")))
-		s->status = atoi(number);
+		s->status = (int)strtol(number, NULL, 10);
 	else if (text_equal(key, text_of("grpc-message")))
 		copy_value(s->sentence, sizeof(s->sentence), value, value_size);
 	else if (text_equal(key, text_of(GRPC_OUTCOME)))
