@@ -95,6 +95,7 @@ def test_a_full_queue_is_told_at_once(netrpc, rpc_logd, own_store):
         c.result("warm")
     own_store.send(signal.SIGSTOP)
     done = flood(netrpc, server.address, 20000, 20000)
+    own_store.send(signal.SIGCONT)
     assert done["failed"] == 20000
     assert done["seconds"] < 10
 
