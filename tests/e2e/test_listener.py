@@ -145,7 +145,7 @@ def test_strange_routing_keys_arrive_as_clean_text(make, site, queue, client):
 
 def test_waiting_messages_go_in_batches_of_the_trigger_s_size(make, site, queue, client):
     make().stop()
-    sent = client.flood(f"{queue}.x", list(range(95)))
+    sent = client.flood(queue, f"{queue}.x", list(range(95)))
     make(batch_size=10, max_concurrency=2, batch_window="300ms")
     wait_until(lambda: len(site.ids()) == 95)
     sizes = [len(c.items) for c in site.calls]
@@ -186,7 +186,7 @@ def test_no_id_is_twice_in_a_batch(make, site, queue, client):
 
 def test_no_more_calls_are_under_way_than_the_trigger_allows(make, site, queue, client):
     make().stop()
-    client.flood(f"{queue}.x", list(range(60)))
+    client.flood(queue, f"{queue}.x", list(range(60)))
 
     def slow(_):
         time.sleep(0.05)
@@ -759,8 +759,7 @@ def test_what_waits_does_not_fill_memory(make, site, queue, client):
 @pytest.mark.slow
 def test_20000_waiting_messages_drain(make, site, queue, client):
     make().stop()
-    sent = client.flood(f"{queue}.x", [{"name": "n", "data": "x" * 100}] * 20000)
-    wait_until(lambda: client.count(queue) == 20000, 60)
+    sent = client.flood(queue, f"{queue}.x", [{"name": "n", "data": "x" * 100}] * 20000)
     start = time.monotonic()
     listener = make(batch_size=100, max_concurrency=4)
     wait_until(lambda: len(site.ids()) >= 20000, 60)

@@ -142,14 +142,17 @@ class Client:
         )
         return message_id or ""
 
-    def flood(self, key: str, payloads: list) -> list[str]:
-        """Publishes many at once, without a confirm for each."""
+    def flood(self, queue: str, key: str, payloads: list) -> list[str]:
+        """Fills a queue that nobody consumes, without a confirm for each message."""
+        wanted = self.count(queue) + len(payloads)
         channel = self.connection.channel()
         ids = [uuid.uuid4().hex[:24] for _ in payloads]
         for payload, message_id in zip(payloads, ids, strict=True):
             channel.basic_publish(
                 EXCHANGE, key, json.dumps(payload), pika.BasicProperties(message_id=message_id, delivery_mode=2)
             )
+        # A channel that closes forgets what it has not passed on to a quorum queue yet.
+        wait_until(lambda: self.count(queue) == wanted, 60, "all are in the queue")
         channel.close()
         return ids
 
