@@ -22,7 +22,8 @@ enum { STACK_BYTES = 512 * 1024, MS_IN_NS = 1000000 };
 struct item {
 	TAILQ_ENTRY(item) next;	      /* among the waiting, or the settled */
 	TAILQ_ENTRY(item) unanswered; /* in the order of their coming; the loop's */
-	writer_done *done;	      /* NULL: answered already */
+	writer_done *done;
+	bool is_answered;
 	void *context;
 	int64_t due_ms;
 	enum error_code code;
@@ -168,10 +169,9 @@ static void run(void *context)
 
 static void answer(struct writer *w, struct item *item, const struct error *e)
 {
-	writer_done *done = item->done;
-	item->done = NULL;
+	item->is_answered = true;
 	TAILQ_REMOVE(&w->unanswered, item, unanswered);
-	done(item->context, e);
+	item->done(item->context, e);
 }
 
 static void settle(struct writer *w, struct item *item)
@@ -183,7 +183,7 @@ static void settle(struct writer *w, struct item *item)
 		error_set(&e, item->code, "%s", error_sentence(item->code));
 	w->count--;
 	w->bytes -= item_bytes(item);
-	if (item->done)
+	if (!item->is_answered)
 		answer(w, item, &e);
 	free(item->failure);
 	free(item);

@@ -176,7 +176,8 @@ enum error_code gob_read_struct(const struct gob_types *types, const struct gob_
 	struct error why;
 	int64_t last = -1;
 	c.depth = 1; /* the struct itself */
-	if (check_type(type ? type : &no_struct, shape, &why))
+	type = type ? type : &no_struct;
+	if (check_type(type, shape, &why))
 		return refuse(types, value, &why, e);
 	for (int64_t f; (f = gob_get_field(&c, &last)) >= 0;) {
 		if ((uint64_t)f >= type->field_count) {

@@ -30,7 +30,7 @@ static bool same_payload(const struct rpc_payload *a, const struct rpc_payload *
 static void repeat_call(const struct rpc_message *m, const struct rpc_payload *payload)
 {
 	struct rpc_writer w = { 0 };
-	CLEANUP(rpc_reader_finish) struct rpc_reader r = { .max_bytes = 4 * MOST };
+	CLEANUP(rpc_reader_finish) struct rpc_reader r = { .max_bytes = 4 * (size_t)MOST };
 	CLEANUP(buffer_finish) struct buffer out = { 0 };
 	struct rpc_message again;
 	struct rpc_payload payload_again;

@@ -306,7 +306,7 @@ static void many_entries_are_each_answered_once(void **state)
 	enum { MANY = 50000, AT_ONCE = 64 };
 	open_writer((struct writer_options){ 0 });
 	int put_count = 0;
-	uv_timer_start(&watchdog, on_watchdog, WAIT_MS * 3, 0);
+	uv_timer_start(&watchdog, on_watchdog, 3 * (uint64_t)WAIT_MS, 0);
 	while (answered < MANY) {
 		for (; put_count - answered < AT_ONCE && put_count < MANY; put_count++)
 			put("n", "data");
