@@ -30,6 +30,7 @@ def log(client, name: str, transport: str = "amqp") -> str:
 
 
 def test_a_second_up_changes_nothing(native, public):
+    native.up()  # whatever tests before this one have changed
     pids, settings = native.pids(), (native.run_dir / "env").read_bytes()
     workers = native.workers("handle")
     assert len(workers) == 4 and len(native.workers("log")) == 2
