@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 static int64_t read_ms(clockid_t id)
@@ -53,11 +54,9 @@ bool clock_from_text(struct text in, int64_t *wall_ms)
 	memcpy(copy, in.s, in.n);
 	struct tm t = { 0 };
 	const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &t);
-	int ms = 0;
-	int read = 0;
-	if (!rest || sscanf(rest, ".%3dZ%n", &ms, &read) != 1 || read != 5)
+	if (!rest || *rest != '.' || strspn(rest + 1, "0123456789") != 3 || rest[4] != 'Z')
 		return false;
-	int64_t value = (int64_t)timegm(&t) * 1000 + ms;
+	int64_t value = (int64_t)timegm(&t) * 1000 + strtol(rest + 1, NULL, 10);
 	char again[CLOCK_TEXT_BYTES];
 	clock_text(value, again); /* a 31 June or a sign does not come back the same */
 	if (memcmp(again, copy, sizeof(again)) != 0)

@@ -40,6 +40,7 @@ static void cut_between_characters(char *text, size_t n)
 	text[n] = '\0';
 }
 
+#undef error_set
 enum error_code error_set(struct error *e, enum error_code code, const char *format, ...)
 {
 	if (!e)

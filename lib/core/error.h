@@ -46,6 +46,10 @@ struct error {
  */
 enum error_code error_set(struct error *e, enum error_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__
+/* What the analyser cannot see: error_set returns the code that it is given. */
+#define error_set(e, code, ...) (error_set((e), (code), __VA_ARGS__), (code))
+#endif
 
 /* The HTTP status that tells a caller of this error. */
 int error_status(enum error_code code);

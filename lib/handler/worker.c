@@ -237,7 +237,9 @@ int worker_run(const struct handler *handler)
 		log_error("cannot wait on the listening socket", LOG_ERRNO(errno));
 	else
 		status = loop(handler, epoll);
-	close(epoll);
-	close(stop);
+	if (epoll >= 0)
+		close(epoll);
+	if (stop >= 0)
+		close(stop);
 	return status;
 }

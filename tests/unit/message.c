@@ -247,8 +247,7 @@ static void a_header_text_over_its_length_is_refused(void **state)
 	char text[MAX_HEADER_TEXT_BYTES + 2];
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(header_check(text_of(text), "subject", &error),
-			 ERROR_UNPROCESSABLE);
+	assert_int_equal(header_check(text_of(text), "subject", &error), ERROR_UNPROCESSABLE);
 	assert_string_equal(error.text, "subject: longer than 998 bytes");
 	text[sizeof(text) - 2] = '\0';
 	CLEANUP(buffer_finish) struct buffer b = { 0 };
