@@ -7,10 +7,9 @@
 #include <time.h>
 
 #include "mail/css.h"
+#include "mail/lookup.h"
 
-/* The longest key of the index: names that are longer are looked up by their beginning. */
 enum {
-	MAX_KEY_BYTES = 128,
 	BYTE_ORDER_MARK_BYTES = 3,
 	BYTES_OF_WEIGHT = 16,
 	/* How often the parser's time is looked at. */
@@ -104,47 +103,21 @@ static const char *tag_name(struct page *page, const GumboElement *element)
 	return name;
 }
 
-static char *key_of(char kind, struct text name, char key[MAX_KEY_BYTES])
-{
-	size_t n = name.n < MAX_KEY_BYTES - 2 ? name.n : MAX_KEY_BYTES - 2;
-	key[0] = kind;
-	memcpy(key + 1, name.s, n);
-	key[n + 1] = '\0';
-	return key;
-}
-
-static void add_to_index(struct page *page, char kind, struct text name, size_t element)
-{
-	char key[MAX_KEY_BYTES];
-	key_of(kind, name, key);
-	GArray *list = g_hash_table_lookup(page->index, key);
-	if (!list) {
-		list = g_array_new(FALSE, FALSE, sizeof(size_t));
-		g_hash_table_insert(page->index, g_strdup(key), list);
-	}
-	/* A class may be named twice. */
-	if (list->len == 0 || g_array_index(list, size_t, list->len - 1) != element)
-		g_array_append_val(list, element);
-}
-
 const size_t *page_lookup(const struct page *page, char kind, const char *name, size_t *count)
 {
-	char key[MAX_KEY_BYTES];
-	GArray *list = g_hash_table_lookup(page->index, key_of(kind, text_of(name), key));
-	*count = list ? list->len : 0;
-	return list ? (const size_t *)(const void *)list->data : NULL;
+	return lookup_find(page->index, kind, name, count);
 }
 
 static void index_element(struct page *page, size_t number)
 {
 	const struct element *element = &page->elements[number];
-	add_to_index(page, 't', text_of(element->tag), number);
+	lookup_add(page->index, 't', text_of(element->tag), number);
 	if (element->id)
-		add_to_index(page, '#', text_of(element->id), number);
+		lookup_add(page->index, '#', text_of(element->id), number);
 	for (const char *c = element->class_names; c && *c;) {
 		size_t n = strcspn(c, " \t\n\r\f");
 		if (n > 0)
-			add_to_index(page, '.', (struct text){ c, n }, number);
+			lookup_add(page->index, '.', (struct text){ c, n }, number);
 		c += n + (c[n] != '\0');
 	}
 }
@@ -327,11 +300,6 @@ static size_t count_tags(struct text source)
 	return count;
 }
 
-static void free_list(gpointer list)
-{
-	g_array_free(list, TRUE);
-}
-
 enum error_code page_parse(struct text source, const char *what, struct page *page, struct error *e)
 {
 	*page = (struct page){ .source = source, .arena = { .limit = MAX_PAGE_MEMORY_BYTES } };
@@ -343,14 +311,16 @@ enum error_code page_parse(struct text source, const char *what, struct page *pa
 		return error_set(e, ERROR_TOO_LARGE,
 				 "%s: more than %d tags, and styles cannot be inlined", what,
 				 MAX_PAGE_TAGS);
-	page->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_list);
+	page->index = lookup_new();
 	struct walk w = { .page = page, .what = what, .e = e };
 	const GumboOutput *output = parse(page);
-	enum error_code code =
-		output ? walk(&w, output->root, PAGE_NONE, PAGE_NONE, 1)
-		       : error_set(e, ERROR_TOO_LARGE,
-				   "%s: it becomes too much, and styles cannot be inlined", what);
-	if (!code)
+	enum error_code code;
+	if (output)
+		code = walk(&w, output->root, PAGE_NONE, PAGE_NONE, 1);
+	else
+		code = error_set(e, ERROR_TOO_LARGE,
+				 "%s: it becomes too much, and styles cannot be inlined", what);
+	if (output && !code)
 		page->head = find_head(page, output->root);
 	else
 		page_finish(page);
