@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -218,3 +219,4 @@ class Listener:
     def remove(self):
         if self.process:
             self.stop(signal.SIGKILL)
+        shutil.rmtree(self.dir, ignore_errors=True)
