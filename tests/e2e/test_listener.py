@@ -731,6 +731,7 @@ def test_a_bad_setting_at_the_start_is_told_and_ends_it(broker, site, queue):
         assert listener.process.wait(10) == 100
         name = next(iter(settings))
         assert (name if name != "TRIGGERS_FILE" else "/nowhere") in listener.lines()
+        listener.remove()
 
 
 # ---- measure ----
