@@ -4,6 +4,7 @@ The floor is a bare libfcgi program behind the same front door. Absolute figures
 machine; shares drift little. Paths are measured in turn, for several rounds, on a stack of its own.
 
     bench.py [--rounds N] [--seconds S] [--clients N] [PATH ...]
+    bench.py --flat REQUESTS    memory and descriptors before and after so many requests, and nothing else
 """
 
 import argparse
@@ -12,15 +13,20 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pika
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+from support.load import drained, flat, usage, wrk  # noqa: E402
+from support.peers import EXCHANGE, Entries, Rabbit  # noqa: E402
 from support.stack import BUILD, NativeStack  # noqa: E402
 from support.wait import wait_until  # noqa: E402
 
-HERE = Path(__file__).resolve().parent
 FLOOR_WORKERS = 4
+DRAINED_MESSAGES = 20000
 
 
 @dataclass
@@ -54,40 +60,16 @@ PATHS = [
 ]
 
 
-def wrk(stack: NativeStack, path: Path_, clients: int, seconds: float) -> dict:
-    environment = os.environ | {"BODY": path.body, "WANTED": str(path.status)}
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{path.clients or clients}", f"-d{seconds:g}s", "--timeout", "20s",
-         "-s", HERE / "post.lua", stack.public + path.url],
-        env=environment, capture_output=True, text=True, timeout=seconds + 60, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
 def crypt_rate(seconds: float) -> float:
     done = subprocess.run([BUILD / "probes/crypt_rate", f"{seconds:g}"], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
-def proportional_kib(pid: int) -> int:
-    for line in (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    return 0
-
-
 def memory(stack: NativeStack) -> dict[str, list[int]]:
     """Proportional set size, in KiB, of every program of ours that runs."""
     sizes: dict[str, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            program = os.readlink(entry / "exe")
-            name = (entry / "cmdline").read_bytes().split(b"\0")[0].decode().rsplit("/", 1)[-1]
-            ours = program.startswith((f"{stack.run_dir}/versions/", f"{stack.run_dir}/app/bin/"))
-            if ours and name not in ("caddy", "ferretdb", "mailpit"):
-                sizes.setdefault(name, []).append(proportional_kib(int(entry.name)))
-        except (OSError, ValueError):
-            continue
+    for one in usage(stack).values():
+        sizes.setdefault(one.program, []).append(one.proportional_kib)
     return sizes
 
 
@@ -97,10 +79,30 @@ def drop_floor(stack: NativeStack) -> None:
     stack.wait_for_live("public", "floor")
 
 
-def drained(stack: NativeStack) -> bool:
-    from support import peers
+def run_path(stack: NativeStack, path: Path_, clients: int, seconds: float) -> dict:
+    return wrk(stack.public + path.url, path.body, path.status, path.clients or clients, seconds)
 
-    return peers.Rabbit(stack.rabbitmq_url).depth("logs") == 0
+
+def drain(stack: NativeStack, count: int) -> float:
+    """Messages a second that the listener brings from their queue into the store, its start included."""
+    name = f"drain-{os.getpid()}-{time.monotonic_ns()}"
+    entries = Entries(stack.mongo_url)
+    body = json.dumps({"name": name, "data": "x" * 60}).encode()
+    stack.stop("listener")
+    with Rabbit(stack.rabbitmq_url).channel() as confirmed:
+        channel = confirmed.connection.channel()  # without confirms: those would take minutes
+        for _ in range(count):
+            properties = pika.BasicProperties(message_id=os.urandom(12).hex(), delivery_mode=2)
+            channel.basic_publish(EXCHANGE, "log.INFO", body, properties)
+        channel.close()
+    wait_until(lambda: Rabbit(stack.rabbitmq_url).depth("logs") == count, 120, "all messages wait")
+    began = time.monotonic()
+    stack.start("listener")
+    wait_until(lambda: drained(stack), 600, "the queue is empty")
+    wait_until(lambda: entries.collection.count_documents({"name": name}) == count, 60, "all entries are stored")
+    seconds = time.monotonic() - began
+    entries.close()
+    return count / seconds
 
 
 def measure(stack: NativeStack, paths: list[Path_], rounds: int, seconds: float, clients: int) -> dict:
@@ -109,8 +111,8 @@ def measure(stack: NativeStack, paths: list[Path_], rounds: int, seconds: float,
     for round_ in range(rounds):
         for path in paths:
             print(f"round {round_ + 1} of {rounds}: {path.name} …", file=sys.stderr, flush=True)
-            floor = wrk(stack, FLOOR, clients, seconds)
-            run = wrk(stack, path, clients, seconds)
+            floor = run_path(stack, FLOOR, clients, seconds)
+            run = run_path(stack, path, clients, seconds)
             base = crypt_rate(seconds) if path.name == "auth" else floor["rate"]
             run["share"] = run["rate"] / base
             runs["floor"].append(floor | {"share": 1.0})
@@ -150,17 +152,28 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join(p.name for p in PATHS))
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join([*(p.name for p in PATHS), "drain"]))
+    parser.add_argument("--flat", type=int, metavar="REQUESTS")
     options = parser.parse_args()
     wanted = [p for p in PATHS if not options.paths or p.name in options.paths]
     stack = NativeStack("bench")
     try:
         stack.up()
+        if options.flat:
+            result = flat(stack, options.flat, options.clients)
+            print(result.table())
+            return 1 if result.bad or result.gone else 0
         drop_floor(stack)
         idle = memory(stack)
         runs = measure(stack, wanted, options.rounds, options.seconds, options.clients)
         print(f"{options.clients} clients, {options.rounds} rounds of {options.seconds:g} s, {os.cpu_count()} cores\n")
         bad = print_table(runs, {p.name: p.goal for p in PATHS})
+        if not options.paths or "drain" in options.paths:
+            rates = [drain(stack, DRAINED_MESSAGES) for _ in range(options.rounds)]
+            print(
+                f"\nThe listener drains {DRAINED_MESSAGES:,} waiting messages into the store at "
+                f"{statistics.median(rates):,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f})"
+            )
         print_memory(idle, "Memory when idle (proportional set size)")
         print_memory(memory(stack), "Memory after the load")
         print(f"\n{bad} answers were not what they should be")

@@ -26,7 +26,7 @@ function done(summary, latency)
     wrong_answers = wrong_answers + thread:get("wrong")
   end
   local e = summary.errors
-  io.write(string.format('\n{"rate":%.1f,"p50_ms":%.2f,"p99_ms":%.2f,"wrong":%d,"broken":%d}\n',
+  io.write(string.format('\n{"rate":%.1f,"p50_ms":%.2f,"p99_ms":%.2f,"requests":%d,"wrong":%d,"broken":%d}\n',
     summary.requests / (summary.duration / 1e6), latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    wrong_answers, e.connect + e.read + e.write + e.timeout))
+    summary.requests, wrong_answers, e.connect + e.read + e.write + e.timeout))
 end
