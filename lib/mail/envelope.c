@@ -43,7 +43,7 @@ static enum error_code read_recipients(const struct mail_list *list, const char 
 	enum error_code code = ERROR_NONE;
 	for (size_t i = 0; !code && i < list->count; i++) {
 		struct address *address = &envelope->recipients[envelope->count];
-		char what[32];
+		char what[40];
 		snprintf(what, sizeof(what), "%s[%zu]", member, i);
 		code = address_parse(list->items[i], list->count > 1 ? what : member, address, e);
 		if (code)
@@ -96,7 +96,7 @@ enum error_code envelope_read(const struct mail *mail, struct envelope *envelope
 	    (code = header_check(mail->subject, "subject", e)))
 		return code;
 	for (size_t i = 0; !code && i < mail->attachment_count; i++) {
-		char what[32];
+		char what[40];
 		snprintf(what, sizeof(what), "attachments[%zu]", i);
 		code = attachment_check(&mail->attachments[i], what, e);
 	}
