@@ -195,56 +195,52 @@ static void judge_duplicates(struct insertion *in, const struct entry *stored)
 	}
 }
 
-/* {_id: {$in: [every duplicate once]}} */
-static void write_filter(const struct insertion *in, bson_t *filter)
+/* Compares what is stored under the id of one duplicate with all that have that id. */
+static bool compare_one(mongoc_collection_t *collection, const mongoc_read_prefs_t *primary,
+			struct insertion *in, const char *id, bson_error_t *error)
 {
-	bson_t id;
-	bson_t list;
-	BSON_APPEND_DOCUMENT_BEGIN(filter, "_id", &id);
-	BSON_APPEND_ARRAY_BEGIN(&id, "$in", &list);
-	const char *last = "";
-	uint32_t n = 0;
-	for (size_t d = 0; d < in->duplicate_count; d++) {
-		const char *text = in->entries[in->duplicates[d]].id;
-		if (strcmp(text, last) == 0)
-			continue;
-		last = text;
-		bson_oid_t oid;
-		bson_oid_init_from_string(&oid, text);
-		char room[16];
-		const char *key;
-		bson_uint32_to_string(n++, &key, room, sizeof(room));
-		BSON_APPEND_OID(&list, key, &oid);
+	bson_oid_t oid;
+	bson_t filter = BSON_INITIALIZER;
+	bson_t options = BSON_INITIALIZER;
+	bson_oid_init_from_string(&oid, id);
+	BSON_APPEND_OID(&filter, "_id", &oid);
+	BSON_APPEND_INT64(&options, "limit", 1);
+	mongoc_cursor_t *cursor =
+		mongoc_collection_find_with_opts(collection, &filter, &options, primary);
+	const bson_t *document;
+	if (mongoc_cursor_next(cursor, &document)) {
+		struct entry stored;
+		int64_t updated_ms;
+		entry_document_read(document, &stored, &updated_ms);
+		judge_duplicates(in, &stored);
 	}
-	bson_append_array_end(&id, &list);
-	bson_append_document_end(filter, &id);
+	bool ok = !mongoc_cursor_error(cursor, error);
+	mongoc_cursor_destroy(cursor);
+	bson_destroy(&options);
+	bson_destroy(&filter);
+	return ok;
 }
 
+/* One look-up for each id: the embedded store finds an _id by its index only when asked for one. */
 static bool compare(mongoc_database_t *database, mongoc_collection_t *collection, void *context,
 		    bson_error_t *error)
 {
 	(void)database;
 	struct insertion *in = context;
-	bson_t filter = BSON_INITIALIZER;
-	write_filter(in, &filter);
 	/* The primary's, whatever the URL prefers: another member may not have it yet. */
 	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-	mongoc_cursor_t *cursor =
-		mongoc_collection_find_with_opts(collection, &filter, NULL, primary);
-	const bson_t *document;
+	const char *last = "";
 	bool ok = true;
-	while (ok && mongoc_cursor_next(cursor, &document)) {
-		struct entry stored;
-		int64_t updated_ms;
-		entry_document_read(document, &stored, &updated_ms);
-		judge_duplicates(in, &stored);
-		if (clock_now_ms() > mongo_deadline_ms())
+	for (size_t d = 0; ok && d < in->duplicate_count; d++) {
+		const char *id = in->entries[in->duplicates[d]].id;
+		if (strcmp(id, last) == 0)
+			continue;
+		last = id;
+		ok = compare_one(collection, primary, in, id, error);
+		if (ok && clock_now_ms() > mongo_deadline_ms())
 			ok = mongo_too_late(error);
 	}
-	ok = ok && !mongoc_cursor_error(cursor, error);
-	mongoc_cursor_destroy(cursor);
 	mongoc_read_prefs_destroy(primary);
-	bson_destroy(&filter);
 	return ok;
 }
 

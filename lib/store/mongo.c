@@ -1,6 +1,8 @@
 /* mongo: the client, its timeouts, and what happens when the store is away. */
 #include "store/mongo.h"
 
+#include <stdlib.h>
+
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/limits.h"
@@ -36,8 +38,10 @@ static void init_library(void)
 	static bool done;
 	if (done)
 		return;
-	mongoc_init();
+	/* Its counters lie in shared memory, which a worker that is killed would leave behind. */
+	setenv("MONGOC_DISABLE_SHM", "1", 1);
 	mongoc_log_set_handler(log_line, NULL);
+	mongoc_init();
 	done = true;
 }
 

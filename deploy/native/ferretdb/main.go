@@ -74,6 +74,7 @@ func run(o options) error {
 	if err := tellReady(o.readyFD); err != nil {
 		return err
 	}
+	go keepIDIndexes(ctx, o.state, logger)
 	return store.Run(ctx)
 }
 
