@@ -20,12 +20,15 @@ static enum error_code fail(struct scan *s, const char *why)
 
 static char next(const struct scan *s)
 {
-	return s->at < s->end ? *s->at : '\0';
+	if (s->at == s->end)
+		return '\0';
+	return *s->at;
 }
 
 static void skip_space(struct scan *s)
 {
-	while (s->at < s->end && memchr(" \t\r\n", *s->at, 4))
+	static const char space[] = { ' ', '\t', '\r', '\n' };
+	while (s->at < s->end && memchr(space, *s->at, sizeof(space)))
 		s->at++;
 }
 
@@ -70,9 +73,10 @@ static enum error_code scan_code(struct scan *s)
 
 static enum error_code scan_escape(struct scan *s)
 {
+	static const char escapes[] = { '"', '\\', '/', 'b', 'f', 'n', 'r', 't', 'u' };
 	s->at++;
 	char c = next(s);
-	if (c == '\0' || !memchr("\"\\/bfnrtu", c, 9))
+	if (!memchr(escapes, c, sizeof(escapes)))
 		return fail(s, "an unknown escape");
 	s->at++;
 	return c == 'u' ? scan_code(s) : ERROR_NONE;
