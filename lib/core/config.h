@@ -16,6 +16,7 @@
 #include "core/log.h"
 
 enum mail_transport { MAIL_TRANSPORT_DIRECT, MAIL_TRANSPORT_AMQP };
+enum logs_access { LOGS_ACCESS_OFF, LOGS_ACCESS_TOKEN, LOGS_ACCESS_OPEN };
 enum mail_encryption { MAIL_ENCRYPTION_NONE, MAIL_ENCRYPTION_TLS, MAIL_ENCRYPTION_SSL };
 
 struct config {
@@ -37,6 +38,7 @@ struct config {
 	const char *log_rpc_listen;
 	const char *log_grpc_addr;
 	const char *log_grpc_listen;
+	const char *logs_token;
 	const char *mail_domain;
 	const char *mail_host;
 	const char *mail_username;
@@ -46,6 +48,7 @@ struct config {
 	long mail_port;
 	long mail_encryption; /* enum mail_encryption */
 	long log_level;	      /* enum log_level */
+	long logs_access;     /* enum logs_access */
 	long workers;
 	long drain_timeout_ms;
 	long request_timeout_ms;

@@ -28,4 +28,13 @@ static inline bool text_equal(struct text a, struct text b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.s, b.s, a.n) == 0);
 }
 
+/* Whether given is the secret. How long that takes tells nothing of the secret but its length. */
+static inline bool text_is_secret(struct text given, struct text secret)
+{
+	volatile unsigned char different = given.n != secret.n;
+	for (size_t i = 0; i < given.n && secret.n > 0; i++)
+		different = (unsigned char)(different | (given.s[i] ^ secret.s[i % secret.n]));
+	return !different;
+}
+
 #endif

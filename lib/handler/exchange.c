@@ -184,6 +184,8 @@ static bool write_answer(struct request *rq, struct reply *r, struct buffer *out
 	buffer_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", bytes.n);
 	if (r->allow)
 		buffer_printf(out, "Allow: %s\r\n", r->allow);
+	if (r->challenge)
+		buffer_printf(out, "WWW-Authenticate: %s\r\n", r->challenge);
 	if (r->status == 503)
 		buffer_printf(out, "Retry-After: %d\r\n", RETRY_AFTER_S);
 	/* Last, so that an answer cut off in the headers never counts as a success. */

@@ -20,6 +20,7 @@ struct reply {
 	struct json_object *data;	   /* the envelope's "data", or NULL */
 	struct json_object *failures;	   /* the envelope's "failures", or NULL */
 	const char *allow;		   /* for a 405: what would be taken */
+	const char *challenge;		   /* for a 401: the WWW-Authenticate, or NULL */
 };
 
 /* {"error":false,"message":"…"} */

@@ -32,7 +32,31 @@ struct stored_entry {
 struct stored_list {
 	struct stored_entry *entries;
 	size_t count;
+	bool more; /* whether older ones follow */
 };
+
+/* Where an entry stands in the order of all: by created_at, then by id. */
+struct entry_position {
+	int64_t accepted_ms;
+	char id[ENTRY_ID_BYTES]; /* a valid one */
+};
+
+/* What to list. What is NULL does not matter. */
+struct entries_query {
+	size_t most;	   /* how many at most */
+	size_t most_bytes; /* end after so many bytes of names and data; 0: never */
+	const struct text *name;
+	const enum entry_level *level;	    /* an entry without a level counts as INFO */
+	const struct entry_position *after; /* only what is older */
+};
+
+/*
+ * Newest first. An entry that is alone over most_bytes is listed all the same,
+ * so that a reader who goes on after the last one comes to the end. On success
+ * the caller finishes *list. ERROR_BAD_INPUT for an id that is none.
+ */
+enum error_code entries_list(const struct entries_query *query, struct stored_list *list,
+			     struct error *e);
 
 /* Newest first, at most `most`. On success the caller finishes *list. */
 enum error_code entries_all(size_t most, struct stored_list *list, struct error *e);

@@ -232,6 +232,64 @@ static void all_come_newest_first_and_no_more_than_asked_for(void **state)
 	assert_int_equal(list.count, 0);
 }
 
+static void expect_names(const struct entries_query *query, bool more, const char *names)
+{
+	struct stored_list list = { 0 };
+	char got[64] = "";
+	assert_int_equal(entries_list(query, &list, NULL), ERROR_NONE);
+	for (size_t i = 0; i < list.count; i++)
+		strncat(got, list.entries[i].entry.name.s, sizeof(got) - strlen(got) - 1);
+	assert_string_equal(got, names);
+	assert_int_equal(list.more, more);
+	stored_list_finish(&list);
+}
+
+static void a_list_is_filtered_and_goes_on_after_a_place(void **state)
+{
+	(void)state;
+	skip_without_store();
+	assert_int_equal(entries_drop(NULL), ERROR_NONE);
+	struct entry entries[] = { make("a", "12345"), make("b", "12345"), make("c", "12345"),
+				   make("a", "12345") };
+	for (size_t i = 0; i < 4; i++)
+		entries[i].accepted_ms = i < 1 ? -5 : 1000; /* before 1970, and equal */
+	entries[2].level = ENTRY_ERROR;
+	struct error verdicts[4];
+	assert_int_equal(entries_insert(entries, 4, verdicts, NULL), ERROR_NONE);
+	struct text a = text_of("a");
+	enum entry_level info = ENTRY_INFO;
+	enum entry_level error = ENTRY_ERROR;
+	struct entry_position after = { .accepted_ms = 1000 };
+	memcpy(after.id, entries[2].id, sizeof(after.id));
+	expect_names(&(struct entries_query){ .most = 9 }, false, "acba");
+	expect_names(&(struct entries_query){ .most = 4 }, false, "acba");
+	expect_names(&(struct entries_query){ .most = 3 }, true, "acb");
+	expect_names(&(struct entries_query){ .most = 9, .name = &a }, false, "aa");
+	expect_names(&(struct entries_query){ .most = 9, .level = &error }, false, "c");
+	expect_names(&(struct entries_query){ .most = 9, .level = &info }, false, "aba");
+	expect_names(&(struct entries_query){ .most = 9, .after = &after }, false, "ba");
+	expect_names(&(struct entries_query){ .most = 1, .after = &after }, true, "b");
+	expect_names(&(struct entries_query){ .most = 9, .after = &after, .name = &a }, false, "a");
+	/* 6 bytes each: the second is over, and the last; one is always there. */
+	expect_names(&(struct entries_query){ .most = 9, .most_bytes = 7 }, true, "ac");
+	expect_names(&(struct entries_query){ .most = 9, .most_bytes = 1 }, true, "a");
+	expect_names(&(struct entries_query){ .most = 9, .most_bytes = 24 }, false, "acba");
+}
+
+static void a_list_after_what_is_no_id_is_refused(void **state)
+{
+	(void)state;
+	struct entry_position after = { .id = "none" };
+	struct text name = { "\xff", 1 };
+	struct stored_list list;
+	assert_int_equal(
+		entries_list(&(struct entries_query){ .most = 1, .after = &after }, &list, NULL),
+		ERROR_BAD_INPUT);
+	assert_int_equal(
+		entries_list(&(struct entries_query){ .most = 1, .name = &name }, &list, NULL),
+		ERROR_BAD_INPUT);
+}
+
 static void an_update_changes_content_and_the_time_of_update_only(void **state)
 {
 	(void)state;
@@ -287,6 +345,8 @@ int main(void)
 		cmocka_unit_test(thousands_of_entries_go_in_one_call_and_again),
 		cmocka_unit_test(an_entry_over_the_limit_of_a_document_is_refused_alone),
 		cmocka_unit_test(all_come_newest_first_and_no_more_than_asked_for),
+		cmocka_unit_test(a_list_is_filtered_and_goes_on_after_a_place),
+		cmocka_unit_test(a_list_after_what_is_no_id_is_refused),
 		cmocka_unit_test(an_update_changes_content_and_the_time_of_update_only),
 		cmocka_unit_test(what_is_not_there_is_not_found),
 		cmocka_unit_test(a_dropped_collection_may_be_dropped_again),
