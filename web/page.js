@@ -1,38 +1,47 @@
 // The test page: each button posts one body and shows what was sent, what came back, and a line about it.
-"use strict";
+import { describeFailure, post } from "./ask.js";
+import { followUp, startLiveView } from "./live.js";
 
-// Longer than the front door waits for a handler, so that its answer is seen rather than our own.
-const CALL_TIMEOUT_MS = 40_000;
+// What a field of a form says; null for one that is left to the stack.
+const field = (form, name) => document.getElementById(form).elements[name].value;
+const choice = (form, name) => field(form, name) || null;
+
+function logEntry() {
+	const level = choice("logForm", "level");
+	return { name: field("logForm", "name"), data: field("logForm", "data"), ...(level && { level }) };
+}
 
 const CALLS = [
-	{ button: "brokerBtn", path: "/", body: null },
+	{ button: "brokerBtn", path: "/", body: () => null },
 	{
 		button: "authBrokerBtn",
 		path: "/handle",
-		body: { action: "auth", auth: { email: "admin@example.com", password: "verysecret" } },
+		body: () => ({
+			action: "auth",
+			auth: { email: field("authForm", "email"), password: field("authForm", "password") },
+		}),
 	},
 	{
 		button: "logBtn",
 		path: "/handle",
-		body: { action: "log", log: { name: "event", data: "Some kind of data" } },
+		body() {
+			const transport = choice("logForm", "transport");
+			return { action: "log", log: logEntry(), ...(transport && { transport }) };
+		},
 	},
+	{ button: "logGBtn", path: "/log-gRPC", body: () => ({ action: "log", log: logEntry() }) },
 	{
 		button: "mailBtn",
 		path: "/handle",
-		body: {
+		body: () => ({
 			action: "mail",
 			mail: {
-				from: "me@example.com",
-				to: "you@there.com",
-				subject: "Test email",
-				message: "Hello world!",
+				from: field("mailForm", "from"),
+				to: field("mailForm", "to"),
+				subject: field("mailForm", "subject"),
+				message: field("mailForm", "message"),
 			},
-		},
-	},
-	{
-		button: "logGBtn",
-		path: "/log-gRPC",
-		body: { action: "log", log: { name: "event", data: "Some kind of data" } },
+		}),
 	},
 ];
 
@@ -40,41 +49,19 @@ const output = document.getElementById("output");
 const payload = document.getElementById("payload");
 const received = document.getElementById("received");
 const facts = document.getElementById("facts");
+const request = document.getElementById("request");
 
 const indented = (value) => JSON.stringify(value, null, 2);
 
 // Replies are other people's text: they become text nodes and never HTML.
-function addLine(text, isError) {
+function addLine(text, isError, ms) {
 	const line = document.createElement("div");
 	line.className = isError ? "error" : "reply";
 	line.textContent = text;
+	line.dataset.ms = ms === undefined ? "" : `${ms} ms`;
 	line.dataset.time = new Date().toLocaleTimeString();
 	output.append(line);
 	output.scrollTop = output.scrollHeight;
-}
-
-// Returns what came back: its status, who answered, how long it took, and {value} for JSON or {text}
-// for anything else.
-async function post(path, body) {
-	const start = performance.now();
-	const response = await fetch(path, {
-		method: "POST",
-		headers: { "Content-Type": "application/json" },
-		body: body === null ? "" : JSON.stringify(body),
-		signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-	});
-	const text = await response.text();
-	const reply = {
-		ok: response.ok,
-		status: response.status,
-		from: response.headers.get("X-Handler") ?? "the front door",
-		ms: Math.round(performance.now() - start),
-	};
-	try {
-		return { ...reply, value: JSON.parse(text) };
-	} catch {
-		return { ...reply, text };
-	}
 }
 
 function describeReply({ ok, status, value }) {
@@ -86,45 +73,52 @@ function describeReply({ ok, status, value }) {
 	return { line: `Response from broker service: ${message}`, isError: false };
 }
 
-function describeFailure(failure) {
-	if (failure.name === "TimeoutError")
-		return `Error: no answer within ${CALL_TIMEOUT_MS / 1000} s`;
-	return `Error: no connection to the front door (${failure.message})`;
-}
-
 function showSent(body) {
 	payload.textContent = body === null ? "" : indented(body);
 	payload.dataset.empty = "An empty body.";
 	received.textContent = "";
 	received.dataset.empty = "Waiting for the reply.";
 	facts.textContent = "";
+	request.textContent = "";
 }
 
-function showReceived({ status, from, ms, value, text }) {
+function showReceived({ status, from, id, ms, value, text }) {
 	received.textContent = value === undefined ? text : indented(value);
 	received.dataset.empty = "An empty reply.";
 	facts.textContent = `${status} from ${from}, ${ms} ms`;
+	request.textContent = id && `Request ${id}`;
 }
 
 function showNothingReceived() {
 	received.dataset.empty = "No reply.";
 }
 
+// Beside a button: how its last call went.
+function showOutcome(button, text, state) {
+	button.dataset.outcome = text;
+	button.dataset.state = state;
+}
+
 // The panes belong to the call that was made last, the lines to all of them.
 let lastCall = null;
 
-async function call({ path, body }, button) {
+async function call({ path, body: makeBody }, button) {
 	const thisCall = (lastCall = {});
+	const body = makeBody();
 	button.disabled = true;
 	showSent(body);
+	showOutcome(button, "…", "waiting");
 	try {
 		const reply = await post(path, body);
 		const { line, isError } = describeReply(reply);
-		addLine(line, isError);
+		addLine(line, isError, reply.ms);
+		showOutcome(button, `${reply.status} · ${reply.ms} ms`, isError ? "error" : "done");
 		if (thisCall === lastCall)
 			showReceived(reply);
+		followUp(body?.action, reply);
 	} catch (failure) {
-		addLine(describeFailure(failure), true);
+		addLine(`Error: ${describeFailure(failure)}`, true);
+		showOutcome(button, "no answer", "error");
 		if (thisCall === lastCall)
 			showNothingReceived();
 	} finally {
@@ -137,5 +131,11 @@ async function call({ path, body }, button) {
 
 for (const each of CALLS) {
 	const button = document.getElementById(each.button);
-	button.addEventListener("click", () => call(each, button));
+	button.form.addEventListener("submit", (event) => {
+		event.preventDefault();
+		if (event.submitter === button)
+			call(each, button);
+	});
 }
+
+startLiveView();
