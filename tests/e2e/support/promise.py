@@ -31,6 +31,9 @@ ANSWER_TIMEOUT_S = 40  # longer than the front door waits for a handler
 DRAIN_TIMEOUT_S = 180
 REPEATS = 8
 
+# Half of the logs go by the configured order, the others by one way each.
+WAYS = [{}, {"transport": "amqp"}, {}, {"transport": "rpc"}, {}, {"transport": "grpc"}, {}, {"transport": "http"}]
+
 
 @dataclass
 class Sent:
@@ -86,8 +89,9 @@ class Clients:
 
     def post(self, http: httpx.Client, log: Sent) -> bool:
         entry = {"name": self.name, "data": str(log.number)} | ({"id": log.chosen} if log.chosen else {})
+        way = WAYS[log.number // 2 % len(WAYS)]
         try:
-            answer = http.post("/handle", json={"action": "log", "log": entry})
+            answer = http.post("/handle", json={"action": "log", "log": entry} | way)
         except httpx.HTTPError as e:
             log.statuses.append(type(e).__name__)
             return False
@@ -103,7 +107,10 @@ class Killer:
 
     # How often each part lies in a deck that is dealt out and shuffled anew. RabbitMQ takes seconds to come back: the
     # run kills it itself.
-    DECK = {"listener": 3, "log": 3, "handle": 3, "pool log": 1, "pool handle": 1, "fdholder": 1, "store": 2}
+    DECK = {
+        "listener": 3, "log": 3, "handle": 3, "pool log": 1, "pool handle": 1, "fdholder": 1, "store": 2,
+        "rpc-logd": 2, "grpc-logd": 2,
+    }  # fmt: skip
     PAUSE_S = (0.1, 0.8)
     FREEZE_S = (0.2, 3.0)
 
