@@ -19,6 +19,7 @@ static const char path[] = "/logs.LogService/WriteLog";
 enum {
 	URL_BYTES = 512,
 	HEADER_BYTES = 256,
+	MAX_IDLE_S = 30 * 24 * 3600, /* libcurl would pass over a kept connection after 118 s */
 	/* "logged!" and its like; more is no answer to WriteLog. */
 	MAX_ANSWER_BYTES = 4096,
 	MAX_SENTENCE_BYTES = 1024,
@@ -187,6 +188,8 @@ static enum error_code open_handle(struct error *e)
 		return error_set(e, ERROR_CONFIG, "LOG_GRPC_ADDR: %s", curl_easy_strerror(bad));
 	}
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	/* How long a connection is kept is the server's to say: see is_connected. */
+	curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)MAX_IDLE_S);
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "flexiconnect/" FLEXI_VERSION);
