@@ -125,6 +125,7 @@ static enum error_code site_open(struct site *site, const char *name, struct err
 	}
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)KEPT_CONNECTION_S);
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "flexiconnect/" FLEXI_VERSION);

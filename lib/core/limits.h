@@ -27,6 +27,8 @@ enum {
 	WORKER_IDLE_TICK_MS = 4000,
 	/* The first byte of a connection to a peer. */
 	CONNECT_TIMEOUT_MS = 2000,
+	/* A connection to the front door is not used again after so long: at 60 s it is closed there. */
+	KEPT_CONNECTION_S = 50,
 	/* A peer that timed out is passed over for so long. */
 	PEER_PAUSE_MS = 2000,
 	/* What Retry-After says when a peer is down or full. */

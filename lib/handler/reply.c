@@ -7,7 +7,8 @@
 #include "core/utf8.h"
 
 /* Whatever is put in, an answer is JSON: well-formed UTF-8, and not cut within a character. */
-static void set_message(struct reply *r, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void set_message(struct reply *r, const char *format,
+							      va_list arguments)
 {
 	int n = vsnprintf(r->message, sizeof(r->message), format, arguments);
 	size_t end = strlen(r->message);

@@ -91,6 +91,7 @@ static void a_connection_is_kept_between_calls_and_remade_when_it_is_gone(void *
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(call(&answer, NULL), ERROR_NONE);
 		call_answer_finish(&answer);
+		http_peer_await_closed(&peer);
 	}
 	assert_in_range(http_peer_connections(&peer), connections + 2, connections + 3);
 }

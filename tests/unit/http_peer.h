@@ -25,7 +25,7 @@ struct http_peer {
 	struct text answer; /* raw bytes; none: it never answers */
 	size_t padding;	    /* bytes of 'x' after the answer */
 	bool close_after;   /* the answer, or, without one, the request */
-	int connections, requests;
+	int connections, closed, requests;
 	struct buffer request; /* the last one, head and body */
 };
 
@@ -89,6 +89,9 @@ static inline void *http_peer_run(void *context)
 		while (http_peer_serve_one(p, fd))
 			;
 		close(fd);
+		pthread_mutex_lock(&p->lock);
+		p->closed++;
+		pthread_mutex_unlock(&p->lock);
 	}
 }
 
@@ -144,6 +147,20 @@ static inline int http_peer_connections(struct http_peer *p)
 	int connections = p->connections;
 	pthread_mutex_unlock(&p->lock);
 	return connections;
+}
+
+/* Waits until the peer has closed every connection that there was. */
+static inline void http_peer_await_closed(struct http_peer *p)
+{
+	for (int looks = 0; looks < 5000; looks++) {
+		pthread_mutex_lock(&p->lock);
+		bool closed = p->closed == p->connections;
+		pthread_mutex_unlock(&p->lock);
+		if (closed)
+			return;
+		poll(NULL, 0, 1);
+	}
+	fail_msg("the peer keeps a connection open");
 }
 
 static inline int http_peer_requests(struct http_peer *p)
