@@ -70,7 +70,8 @@ MIX = [("/", "x" * 60, 200), ("/handle", log("amqp"), 202), ("/handle", log("htt
 
 
 def drained(stack: NativeStack) -> bool:
-    return Rabbit(stack.rabbitmq_url).depth("logs") == 0
+    rabbit = Rabbit(stack.rabbitmq_url)
+    return rabbit.depth("logs") == 0 and rabbit.depth("mail") == 0
 
 
 def post_mixed(stack: NativeStack, count: int, clients: int) -> tuple[int, int]:
