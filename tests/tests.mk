@@ -4,6 +4,11 @@ RUFF = $(shell tests/python --print)/bin/ruff
 PYTEST_ARGS ?=
 PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/preload/%.so,$(wildcard tests/preload/*.c))
 FUZZ_SECONDS ?= 60
+# Foreign captures and specifications to test against, where a directory beside the checkout has them.
+VECTORS := $(firstword $(wildcard $(CURDIR)/../*/vectors))
+ifneq ($(VECTORS),)
+export TEST_VECTORS_DIR ?= $(abspath $(VECTORS))
+endif
 
 .PHONY: check test interop lint bench soak fuzz format
 
