@@ -233,7 +233,9 @@ def test_entries_are_filtered_and_paged(page, public, unique):
     wait_for_count(1)
     page.fill("filter", "name", f"{unique} nobody")
     wait_for_count(0)
-    assert page.text("entriesNote") == "No entry is like this."
+    wait_until(
+        lambda: page.text("entriesNote") == "No entry is like this.", SEEN_WITHIN_S, "it says that there is none"
+    )
 
 
 def test_entries_appear_without_a_click(page, public, unique):
