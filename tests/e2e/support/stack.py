@@ -20,9 +20,6 @@ BUILD = TOP / os.environ.get("BUILD", "build")
 UP_TIMEOUT_S = 240
 SERVICE_TIMEOUT_MS = 60000
 
-LEAST_PORT = 15000
-PORT_SHARES = 8
-
 # The settings that are ports of a stack's own.
 PORTS = tuple(re.findall(r"^([A-Z_]+_PORT)\b", (TOP / "deploy/native/settings").read_text(), re.MULTILINE))
 
@@ -66,12 +63,10 @@ def target_of(settings) -> Target:
 
 def free_ports(count: int) -> list[int]:
     """Ports that are free now, below those that the kernel gives to clients: so that none of them
-    is taken while the part that uses it restarts. Test runs side by side have numbers of their own."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_SHARES
+    is taken while the part that uses it restarts."""
     first_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     taken: list[int] = []
-    ports = range(LEAST_PORT + worker, max(first_of_clients, LEAST_PORT + 5000), PORT_SHARES)
-    for port in random.sample(ports, len(ports)):
+    for port in random.sample(range(15000, max(first_of_clients, 15000 + 5000)), 5000):
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
