@@ -20,7 +20,7 @@ static struct text decode(const char *s, size_t n, char *out)
 {
 	size_t size = 0;
 	for (size_t i = 0; i < n; i++) {
-		char c = s[i] == '+' ? ' ' : s[i];
+		char c = (char)(s[i] == '+' ? ' ' : s[i]);
 		if (c == '%' && i + 2 < n && hex_digit(s[i + 1]) >= 0 && hex_digit(s[i + 2]) >= 0) {
 			c = (char)(hex_digit(s[i + 1]) << 4 | hex_digit(s[i + 2]));
 			i += 2;
