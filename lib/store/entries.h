@@ -15,9 +15,9 @@
  * Inserts count entries in one call. verdicts[i] tells what became of
  * entries[i]: ERROR_NONE if it is stored (journalled by a majority where the
  * store knows that), ERROR_CONFLICT, or why it is not or may not be stored.
- * Returns ERROR_NONE if every verdict is; else the code of the first failure
- * when verdicts differ, or the one error that hit them all, also in e:
- * ERROR_PEER_DOWN or ERROR_PEER_TIMEOUT.
+ * Returns ERROR_NONE if every verdict is; else, also in e, ERROR_PEER_DOWN,
+ * ERROR_PEER_FULL or ERROR_PEER_TIMEOUT if the store was away for any of them
+ * (all of them may be sent again), or else what the first failure was.
  */
 enum error_code entries_insert(const struct entry *entries, size_t count, struct error *verdicts,
 			       struct error *e);

@@ -273,6 +273,20 @@ static void doubt_all(struct insertion *in)
 	}
 }
 
+/* That the store is away weighs more than what is wrong with one entry: it concerns the others. */
+static enum error_code worst(const struct error *verdicts, size_t count, struct error *e)
+{
+	const struct error *first = NULL;
+	for (size_t i = 0; i < count; i++) {
+		enum error_code code = verdicts[i].code;
+		if (error_is_pause(code) || code == ERROR_PEER_TIMEOUT)
+			return error_set(e, code, "%s", verdicts[i].text);
+		if (code && !first)
+			first = &verdicts[i];
+	}
+	return first ? error_set(e, first->code, "%s", first->text) : ERROR_NONE;
+}
+
 enum error_code entries_insert(const struct entry *entries, size_t count, struct error *verdicts,
 			       struct error *e)
 {
@@ -293,9 +307,5 @@ enum error_code entries_insert(const struct entry *entries, size_t count, struct
 		if (in.concern_failed)
 			doubt_all(&in);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (verdicts[i].code)
-			return error_set(e, verdicts[i].code, "%s", verdicts[i].text);
-	}
-	return ERROR_NONE;
+	return worst(verdicts, count, e);
 }

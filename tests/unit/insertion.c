@@ -120,6 +120,25 @@ static void a_duplicate_is_compared_with_what_is_stored(void **state)
 	insertion_finish(&in);
 }
 
+/* One entry that can never be stored must not hide that the store did not answer for the others. */
+static void a_store_that_is_away_is_told_before_what_is_wrong_with_one_entry(void **state)
+{
+	(void)state;
+	static const enum error_code away[] = { ERROR_PEER_DOWN, ERROR_PEER_FULL,
+						ERROR_PEER_TIMEOUT };
+	for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++) {
+		struct error e = { .text = "" };
+		struct error three[] = { { .code = ERROR_CONFLICT, .text = "conflict" },
+					 { .code = ERROR_NONE },
+					 { .code = away[i], .text = "away" } };
+		assert_int_equal(worst(three, 3, &e), away[i]);
+		assert_string_equal(e.text, "away");
+		assert_int_equal(worst(three, 2, &e), ERROR_CONFLICT);
+		assert_string_equal(e.text, "conflict");
+		assert_int_equal(worst(three + 1, 1, &e), ERROR_NONE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +148,7 @@ int main(void)
 		cmocka_unit_test(more_errors_than_documents_are_left_alone),
 		cmocka_unit_test(a_write_that_no_majority_confirmed_is_in_doubt),
 		cmocka_unit_test(a_duplicate_is_compared_with_what_is_stored),
+		cmocka_unit_test(a_store_that_is_away_is_told_before_what_is_wrong_with_one_entry),
 	};
 	return RUN_SUITE(tests);
 }
