@@ -59,7 +59,7 @@ fuzz: test-setup ## run each fuzzer for FUZZ_SECONDS (60)
 
 format: ## format everything
 	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i
-	@. deploy/native/lib/tools && native=deploy/native && "$$(tool_path caddy)" fmt --overwrite Caddyfile
+	@bash -c 'native=deploy/native; . $$native/lib/say; . $$native/lib/tools; "$$(tool_path caddy)" fmt --overwrite Caddyfile'
 	@$(RUFF) format --quiet tests && $(RUFF) check --quiet --fix tests
 
 .PHONY: test-setup
