@@ -266,7 +266,7 @@ static int start(void **state)
 {
 	(void)state;
 	log_init("test", LOG_LEVEL_ERROR);
-	return config_load(NULL);
+	return (int)config_load(NULL);
 }
 
 int main(void)

@@ -176,7 +176,7 @@ static int start(void **state)
 	if (url)
 		bind_queue();
 	new_entry();
-	return config_load(NULL);
+	return (int)config_load(NULL);
 }
 
 static int stop(void **state)
