@@ -13,8 +13,9 @@ static const struct command commands[] = {
 	  "[--wait SECONDS]\n"
 	  "\n"
 	  "Applies sql/ and mongo-init/ of MIGRATIONS_DIR in the order of their numbers, the seed\n"
-	  "that SEED names, and declares the queues of TRIGGERS_FILE. What is there already "
-	  "stays.\n"
+	  "that SEED names, makes the user ADMIN_EMAIL with ADMIN_PASSWORD, and declares the "
+	  "queues\n"
+	  "of TRIGGERS_FILE. What is there already stays.\n"
 	  "\n"
 	  "  --wait SECONDS  wait so long for services that are not up yet (default 0, at most "
 	  "3600)\n",

@@ -79,6 +79,8 @@ int command_migrate(int argc, char **argv)
 	const struct migration m = {
 		.directory = config()->migrations_dir,
 		.seed = config()->seed,
+		.admin_email = config()->admin_email,
+		.admin_password = config()->admin_password,
 		.deadline_ms = clock_now_ms() + wait_s * 1000,
 		.report = print_line,
 		.waiting = print_waiting,
@@ -86,9 +88,13 @@ int command_migrate(int argc, char **argv)
 	};
 	struct migration_lock *lock = NULL;
 	struct error e = { 0 };
-	enum error_code code = migrate_begin(&m, &lock, &e);
+	enum error_code code = migrate_admin_check(&m, &e);
+	if (!code)
+		code = migrate_begin(&m, &lock, &e);
 	if (!code)
 		code = migrate_sql(&m, lock, &e);
+	if (!code)
+		code = migrate_admin(&m, &e);
 	if (!code)
 		code = migrate_mongo(&m, &e);
 	if (!code)

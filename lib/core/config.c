@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/buffer.h"
 
 enum kind { KIND_TEXT, KIND_NUMBER, KIND_CHOICE };
 
-enum { MAX_SETTING_FILE_BYTES = 64 * 1024 };
+enum { MAX_SETTING_FILE_BYTES = 64 * 1024, PATH_BYTES = 1024 };
 
 struct variable {
 	const char *name;
@@ -57,6 +58,10 @@ static const struct variable variables[] = {
 	     "The holder that keeps listening sockets while a pool restarts; empty: none"),
 	TEXT("SEED", seed, "text", "",
 	     "Names a development seed that flexi migrate applies too: dev; empty: none"),
+	TEXT("ADMIN_EMAIL", admin_email, "text", "",
+	     "Whom flexi migrate makes a user, where there is none of that address; empty: nobody"),
+	SECRET("ADMIN_PASSWORD", admin_password, "text", "",
+	       "That user's password, needed until there is one: 12 to 72 bytes, and no known one"),
 	SECRET("DSN", dsn, "text", "host=127.0.0.1 user=postgres dbname=users",
 	       "PostgreSQL, as libpq's connection string or URI"),
 	SECRET("MONGO_URL", mongo_url, "URL", "mongodb://127.0.0.1:27017/", "MongoDB"),
@@ -180,13 +185,13 @@ static enum error_code set(const struct variable *v, const char *value, struct e
 	return ERROR_NONE;
 }
 
-/* Reads the file that NAME_FILE names; on success the caller frees *out. */
+/* Reads the file that holds a setting, called name in errors; on success the caller frees *out. */
 static enum error_code read_file(const char *name, const char *path, char **out, struct error *e)
 {
 	CLEANUP(buffer_finish) struct buffer b = { 0 };
 	FILE *f = fopen(path, "re");
 	if (!f)
-		return error_set(e, ERROR_CONFIG, "%s_FILE: %s: %s", name, path, strerror(errno));
+		return error_set(e, ERROR_CONFIG, "%s: %s: %s", name, path, strerror(errno));
 	char *room = buffer_room(&b, MAX_SETTING_FILE_BYTES + 1);
 	size_t n = room ? fread(room, 1, MAX_SETTING_FILE_BYTES + 1, f) : 0;
 	int failed = ferror(f);
@@ -194,8 +199,8 @@ static enum error_code read_file(const char *name, const char *path, char **out,
 	if (!room)
 		return error_set(e, ERROR_INTERNAL, "out of memory");
 	if (failed || n > MAX_SETTING_FILE_BYTES || memchr(room, '\0', n))
-		return error_set(e, ERROR_CONFIG, "%s_FILE: %s: not a text of at most %d bytes",
-				 name, path, MAX_SETTING_FILE_BYTES);
+		return error_set(e, ERROR_CONFIG, "%s: %s: not a text of at most %d bytes", name,
+				 path, MAX_SETTING_FILE_BYTES);
 	if (n > 0 && room[n - 1] == '\n')
 		n--;
 	buffer_grew(&b, n);
@@ -203,19 +208,36 @@ static enum error_code read_file(const char *name, const char *path, char **out,
 	return *out ? ERROR_NONE : error_set(e, ERROR_INTERNAL, "out of memory");
 }
 
+/* Where systemd has put a secret for this program; false if it has not. */
+static bool find_credential(const struct variable *v, char path[PATH_BYTES])
+{
+	const char *directory = v->secret ? getenv("CREDENTIALS_DIRECTORY") : NULL;
+	if (!directory || !*directory)
+		return false;
+	int n = snprintf(path, PATH_BYTES, "%s/flexiconnect_%s", directory, v->name);
+	return n > 0 && n < PATH_BYTES && access(path, F_OK) == 0;
+}
+
 static enum error_code load(const struct variable *v, struct error *e)
 {
 	char file_name[64];
+	char credential[PATH_BYTES];
 	snprintf(file_name, sizeof(file_name), "%s_FILE", v->name);
 	const char *value = getenv(v->name);
 	const char *path = getenv(file_name);
 	if (value && *value && path && *path)
 		return error_set(e, ERROR_CONFIG, "%s and %s_FILE: only one may be set", v->name,
 				 v->name);
-	if (!path || !*path)
-		return set(v, value && *value ? value : v->preset, e);
+	if (value && *value)
+		return set(v, value, e);
+	if (!path || !*path) {
+		if (!find_credential(v, credential))
+			return set(v, v->preset, e);
+		path = credential;
+		snprintf(file_name, sizeof(file_name), "%s", v->name);
+	}
 	char *contents = NULL;
-	enum error_code code = read_file(v->name, path, &contents, e);
+	enum error_code code = read_file(file_name, path, &contents, e);
 	if (code == ERROR_NONE)
 		code = set(v, *contents ? contents : v->preset, e);
 	free(contents);

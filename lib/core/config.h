@@ -2,9 +2,11 @@
  * config: every setting, read once from the environment.
  *
  * A variable NAME may be given as NAME_FILE instead: the setting is then that
- * file's contents less one newline at its end (secrets). A variable that is
- * unset or empty has its default. The table in config.c is the only list; it
- * also prints `flexi config` and docs/configuration.md.
+ * file's contents less one newline at its end (secrets). A secret that is given
+ * in neither way is read in the same form from flexiconnect_NAME in
+ * CREDENTIALS_DIRECTORY, where systemd puts credentials. A variable that is unset
+ * or empty has its default. The table in config.c is the only list; it also
+ * prints `flexi config` and docs/configuration.md.
  */
 #ifndef FLEXI_CORE_CONFIG_H
 #define FLEXI_CORE_CONFIG_H
@@ -27,6 +29,8 @@ struct config {
 	const char *triggers_file;
 	const char *fdholder_socket;
 	const char *seed;
+	const char *admin_email;
+	const char *admin_password;
 	const char *dsn;
 	const char *mongo_url;
 	const char *rabbitmq_url;

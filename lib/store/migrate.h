@@ -10,6 +10,9 @@
  * one transaction with its row in the table migrations (so it may not begin or
  * commit one itself). A file that has changed since is an error.
  * sql/seed/SEED/NNN_name.sql: the same, only if a seed is named.
+ * The first user: where no seed is named, admin_email gets one with
+ * admin_password unless there is one of that address, whose password stays. A
+ * development user who still has the development password stops the migration.
  * mongo-init/NNN_name.json: {"commands": [{…}, …]}, database commands in
  * MongoDB's extended JSON. They are sent each time, so they must do no harm the
  * second time; a collection that was dropped has its indexes again after it.
@@ -22,9 +25,11 @@
 #include "core/error.h"
 
 struct migration {
-	const char *directory; /* what holds sql/ and mongo-init/ */
-	const char *seed;      /* "": none */
-	int64_t deadline_ms;   /* how long to wait for a service that is down: monotonic */
+	const char *directory;	    /* what holds sql/ and mongo-init/ */
+	const char *seed;	    /* "": none */
+	const char *admin_email;    /* NULL or "": none */
+	const char *admin_password; /* NULL or "": the user is there already */
+	int64_t deadline_ms;	    /* how long to wait for a service that is down: monotonic */
 	/* Gets one line for each thing that was done. */
 	void (*report)(void *context, const char *line);
 	/* Is told before each pause why there is one. Either may be NULL. */
@@ -44,6 +49,12 @@ enum error_code migrate_begin(const struct migration *m, struct migration_lock *
 enum error_code migrate_sql(const struct migration *m, struct migration_lock *lock,
 			    struct error *e);
 enum error_code migrate_mongo(const struct migration *m, struct error *e);
+
+/* Whether admin_email and admin_password can be. Asks nobody: ERROR_CONFIG names the setting. */
+enum error_code migrate_admin_check(const struct migration *m, struct error *e);
+
+/* After migrate_sql, while the lock is held. ERROR_CONFIG for what a person must settle. */
+enum error_code migrate_admin(const struct migration *m, struct error *e);
 
 /* NULL is allowed. */
 void migrate_end(struct migration_lock *lock);

@@ -14,9 +14,13 @@
 
 enum {
 	PASSWORD_COST = 12,
+	LEAST_PASSWORD_BYTES = 12, /* of one that is not weak */
 	MAX_PASSWORD_BYTES = 72,
 	PASSWORD_HASH_BYTES = 61, /* the 60 of a hash and a NUL */
 };
+
+/* Of the user that sql/seed/dev makes. */
+#define DEVELOPMENT_PASSWORD "verysecret"
 
 /* ERROR_UNPROCESSABLE for a password that is empty, too long or contains a NUL. */
 enum error_code password_hash(struct text password, char hash[PASSWORD_HASH_BYTES],
@@ -30,5 +34,16 @@ bool password_matches(struct text password, const char *hash);
 
 /* Whether text is a hash that password_matches can check. */
 bool password_hash_is_valid(const char *hash);
+
+/*
+ * What makes the password too weak to guard a system that others can reach, as
+ * the end of a sentence; NULL: nothing. Weak is one that is short, one without a
+ * letter, one of few different bytes, and a known word, also with digits and
+ * marks in it, in capitals, or twice.
+ */
+const char *password_weakness(struct text password);
+
+/* Whether it is the password of the development seed, which everybody knows. */
+bool password_is_development(struct text password);
 
 #endif

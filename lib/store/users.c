@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/config.h"
 #include "core/log.h"
 #include "store/password.h"
 #include "store/postgres.h"
@@ -211,13 +212,23 @@ enum error_code users_reset_password(int64_t id, struct text password, struct er
 	return code;
 }
 
+/* The development password opens a door on a developer's machine only. */
+static bool is_shut_out(const struct user *user, struct text password)
+{
+	if (*config()->seed || !password_is_development(password))
+		return false;
+	log_error("a user has the development password, which counts only where SEED is set",
+		  LOG_INT("user", user->id));
+	return true;
+}
+
 enum error_code users_password_matches(const struct user *user, struct text password,
 				       struct error *e)
 {
 	if (user && !password_hash_is_valid(user->password))
 		log_error("a user's password hash cannot be checked", LOG_INT("user", user->id));
 	bool matches = password_matches(password, user ? user->password : NULL);
-	if (user && matches && user->active)
+	if (user && matches && user->active && !is_shut_out(user, password))
 		return ERROR_NONE;
 	return error_set(e, ERROR_CREDENTIALS, "invalid credentials");
 }

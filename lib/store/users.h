@@ -52,7 +52,8 @@ enum error_code users_reset_password(int64_t id, struct text password, struct er
 /*
  * Whether the password is this user's and the user is active: ERROR_NONE or
  * ERROR_CREDENTIALS. user may be NULL for somebody who does not exist: the
- * same work is done, so that the time does not tell.
+ * same work is done, so that the time does not tell. The password of the
+ * development seed is nobody's unless SEED is set.
  */
 enum error_code users_password_matches(const struct user *user, struct text password,
 				       struct error *e);

@@ -260,6 +260,36 @@ static void a_secret_may_come_from_a_file(void **state)
 	assert_int_equal(config_load(&e), ERROR_NONE);
 }
 
+static void a_secret_may_come_as_a_credential_of_systemd(void **state)
+{
+	(void)state;
+	struct error e;
+	char directory[] = "/tmp/flexi-credentials-XXXXXX";
+	char path[128];
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/flexiconnect_MAIL_PASSWORD", directory);
+	setenv("CREDENTIALS_DIRECTORY", directory, 1);
+	assert_int_equal(config_load(&e), ERROR_NONE);
+	assert_string_equal(config()->mail_password, "");
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("from systemd\n", f);
+	fclose(f);
+	assert_int_equal(config_load(&e), ERROR_NONE);
+	assert_string_equal(config()->mail_password, "from systemd");
+	setenv("MAIL_PASSWORD", "said here", 1);
+	assert_int_equal(config_load(&e), ERROR_NONE);
+	assert_string_equal(config()->mail_password, "said here");
+	unsetenv("MAIL_PASSWORD");
+	assert_int_equal(truncate(path, 64 * 1024 + 1), 0);
+	assert_int_equal(config_load(&e), ERROR_CONFIG);
+	assert_non_null(strstr(e.text, "MAIL_PASSWORD: "));
+	unlink(path);
+	rmdir(directory);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_int_equal(config_load(&e), ERROR_NONE);
+}
+
 static void a_secret_is_never_printed(void **state)
 {
 	(void)state;
@@ -293,6 +323,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_utf8_is_mended),
 		cmocka_unit_test(settings_have_defaults_and_are_checked),
 		cmocka_unit_test(a_secret_may_come_from_a_file),
+		cmocka_unit_test(a_secret_may_come_as_a_credential_of_systemd),
 		cmocka_unit_test(a_secret_is_never_printed),
 	};
 	return RUN_SUITE(tests);

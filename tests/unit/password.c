@@ -83,6 +83,47 @@ static void a_password_that_bcrypt_would_cut_is_not_set(void **state)
 	assert_true(password_matches(text, hash));
 }
 
+static void what_is_tried_first_is_weak(void **state)
+{
+	(void)state;
+	static const char *const weak[] = {
+		"",
+		"verysecret",
+		"7f3a9c0e51d",
+		"password1234",
+		"Password!2026",
+		"PASSWORDPASSWORD",
+		"p-a-s-s-w-o-r-d",
+		"VerySecret-2026",
+		"guestguestguest",
+		"123456789012",
+		"2026-11-24-13-40",
+		"abababababab",
+		"CorrectHorseBatteryStaple",
+	};
+	for (size_t i = 0; i < sizeof(weak) / sizeof(weak[0]); i++)
+		assert_non_null(password_weakness(text_of(weak[i])));
+	char long_one[MAX_PASSWORD_BYTES + 2] = { 0 };
+	for (size_t i = 0; i <= MAX_PASSWORD_BYTES; i++)
+		long_one[i] = (char)('a' + i % 26);
+	assert_string_equal(password_weakness(text_of(long_one)), "over 72 bytes");
+	long_one[MAX_PASSWORD_BYTES] = '\0';
+	assert_null(password_weakness(text_of(long_one)));
+}
+
+static void what_nobody_tries_first_is_not_weak(void **state)
+{
+	(void)state;
+	static const char *const strong[] = {
+		"Gr\xc3\xbc\xc3\x9f-Gott-23",
+		"7f3a9c0e51d2",
+		"the password of my house",
+		"\xd0\xbf\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c 1",
+	};
+	for (size_t i = 0; i < sizeof(strong) / sizeof(strong[0]); i++)
+		assert_null(password_weakness(text_of(strong[i])));
+}
+
 static int64_t time_of(const char *hash)
 {
 	int64_t start = clock_now_ms();
@@ -109,6 +150,8 @@ int main(void)
 		cmocka_unit_test(hashes_of_other_implementations_match),
 		cmocka_unit_test(what_is_no_hash_never_matches),
 		cmocka_unit_test(a_password_that_bcrypt_would_cut_is_not_set),
+		cmocka_unit_test(what_is_tried_first_is_weak),
+		cmocka_unit_test(what_nobody_tries_first_is_not_weak),
 		cmocka_unit_test(nobody_takes_as_long_as_somebody),
 	};
 	return RUN_SUITE(tests);

@@ -23,6 +23,7 @@ static int start(void **state)
 		return 0;
 	scratch_database_init(&scratch, "users");
 	setenv("DSN", scratch.dsn, 1);
+	setenv("SEED", "dev", 1);
 	struct error e = { 0 };
 	const struct migration m = { .directory = ".",
 				     .seed = "dev",
@@ -65,6 +66,21 @@ static void the_seed_user_may_log_in(void **state)
 	assert_int_equal(users_password_matches(&user, text_of("verysecret"), NULL), ERROR_NONE);
 	assert_int_equal(users_password_matches(&user, text_of("verysecreT"), NULL),
 			 ERROR_CREDENTIALS);
+}
+
+static void the_development_password_opens_nothing_without_a_seed(void **state)
+{
+	(void)state;
+	skip_without_database();
+	CLEANUP(user_finish) struct user user = { 0 };
+	assert_int_equal(users_by_email(text_of("admin@example.com"), &user, NULL), ERROR_NONE);
+	unsetenv("SEED");
+	assert_int_equal(config_load(NULL), ERROR_NONE);
+	assert_int_equal(users_password_matches(&user, text_of("verysecret"), NULL),
+			 ERROR_CREDENTIALS);
+	setenv("SEED", "dev", 1);
+	assert_int_equal(config_load(NULL), ERROR_NONE);
+	assert_int_equal(users_password_matches(&user, text_of("verysecret"), NULL), ERROR_NONE);
 }
 
 static void an_inserted_user_is_read_back_by_id_and_by_email(void **state)
@@ -251,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_seed_user_may_log_in),
+		cmocka_unit_test(the_development_password_opens_nothing_without_a_seed),
 		cmocka_unit_test(an_inserted_user_is_read_back_by_id_and_by_email),
 		cmocka_unit_test(an_email_is_in_use_whatever_its_case),
 		cmocka_unit_test(a_value_that_cannot_be_is_bad_input),
