@@ -69,7 +69,7 @@ all: $(HANDLERS) $(BINARIES) ## build everything into build/
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-include $(wildcard deploy/native/native.mk) $(wildcard tests/tests.mk)
+include $(wildcard deploy/native/native.mk deploy/docker/docker.mk tests/tests.mk)
 
 # One rule for every object: its flags are written beside it, so that a change of flags rebuilds.
 FLAGS = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDLIBS_ALL)
@@ -154,5 +154,5 @@ clean: ## remove what was built
 .PHONY: clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+([ a-z-]*):.*## ' Makefile $(wildcard deploy/native/native.mk tests/tests.mk) | sed -E 's/:.*## /\t/' | expand -t 26
+	@grep -hE '^[a-z-]+([ a-z-]*):.*## ' Makefile $(wildcard deploy/native/native.mk deploy/docker/docker.mk tests/tests.mk) | sed -E 's/:.*## /\t/' | expand -t 26
 .PHONY: help
