@@ -17,7 +17,7 @@
 #include "store/mongo.h"
 
 /* libmongoc and its TLS want little of the 8 MiB that a thread gets by default. */
-enum { STACK_BYTES = 512 * 1024, MS_IN_NS = 1000000 };
+enum { STACK_BYTES = 512 * 1024, MS_IN_NS = 1000000, US_IN_NS = 1000 };
 
 struct item {
 	TAILQ_ENTRY(item) next;	      /* among the waiting, or the settled */
@@ -42,6 +42,7 @@ struct writer {
 
 	/* Under the lock. */
 	struct items waiting, settled;
+	size_t waiting_count;
 	bool closing, ended;
 	bool reached; /* the store, at the last time */
 
@@ -92,6 +93,7 @@ static size_t take_batch(struct writer *w, struct items *batch)
 		TAILQ_INSERT_TAIL(batch, item, next);
 		w->entries[count++] = item->entry;
 	}
+	w->waiting_count -= count;
 	return count;
 }
 
@@ -139,15 +141,31 @@ static bool wait_for_work(struct writer *w)
 	return in_time;
 }
 
+/*
+ * A commit costs the store as much as ten entries of it. Where the last batch was of several callers, as
+ * many are likely to come again soon: they are waited for, a little.
+ */
+static void gather(struct writer *w, size_t last)
+{
+	uint64_t until = uv_hrtime() + w->options.gather_us * US_IN_NS;
+	while (last > 1 && w->waiting_count > 0 && w->waiting_count < last && !w->closing) {
+		uint64_t now = uv_hrtime();
+		if (now >= until || uv_cond_timedwait(&w->wake, &w->lock, until - now) != 0)
+			break;
+	}
+}
+
 static void run(void *context)
 {
 	struct writer *w = context;
 	struct items batch;
+	size_t count = 0;
 	TAILQ_INIT(&batch);
 	uv_mutex_lock(&w->lock);
 	for (;;) {
 		bool work = wait_for_work(w);
-		size_t count = take_batch(w, &batch);
+		gather(w, count);
+		count = take_batch(w, &batch);
 		if (work && count == 0)
 			break;
 		uv_mutex_unlock(&w->lock);
@@ -284,6 +302,7 @@ static struct writer_options with_defaults(const struct writer_options *given)
 	o.max_waiting = o.max_waiting ? o.max_waiting : WRITER_MAX_WAITING;
 	o.max_bytes = o.max_bytes ? o.max_bytes : WRITER_MAX_BYTES;
 	o.max_batch = o.max_batch ? o.max_batch : WRITER_MAX_BATCH;
+	o.gather_us = o.gather_us ? o.gather_us : WRITER_GATHER_US;
 	o.timeout_ms = o.timeout_ms ? o.timeout_ms : config()->store_timeout_ms;
 	o.insert = o.insert ? o.insert : entries_insert;
 	o.ping = o.ping ? o.ping : entries_ping;
@@ -359,6 +378,7 @@ enum error_code writer_put(struct writer *w, const struct entry *entry, writer_d
 	start_patience(w);
 	uv_mutex_lock(&w->lock);
 	TAILQ_INSERT_TAIL(&w->waiting, item, next);
+	w->waiting_count++;
 	uv_cond_signal(&w->wake);
 	uv_mutex_unlock(&w->lock);
 	return ERROR_NONE;

@@ -1,8 +1,9 @@
 /*
  * writer: group commit. Entries that come one by one are stored in batches.
  *
- * While one batch is being inserted the next one gathers; no timer delays a
- * lone entry. The inserts run in a thread of the writer's own (one in flight);
+ * While one batch is being inserted the next one gathers. After a batch of
+ * several the next one waits up to WRITER_GATHER_US to be as large; nothing
+ * delays a lone entry. The inserts run in a thread of the writer's own (one in flight);
  * everything else, and every callback, runs in the loop's thread. A daemon has
  * one writer, and calls nothing else of lib/store/entries while it is open.
  *
@@ -22,6 +23,7 @@ enum {
 	WRITER_MAX_WAITING = 16384,
 	WRITER_MAX_BYTES = 16 * 1024 * 1024,
 	WRITER_MAX_BATCH = 500,
+	WRITER_GATHER_US = 2000,
 	/* Of names and data: a larger batch would take too much of the timeout. */
 	WRITER_MAX_BATCH_BYTES = 4 * 1024 * 1024,
 };
@@ -36,6 +38,7 @@ struct writer_options {
 	size_t max_bytes;   /* of their names and data; 0: WRITER_MAX_BYTES */
 	size_t max_batch;   /* entries of one insert; 0: WRITER_MAX_BATCH */
 	long timeout_ms;    /* 0: STORE_TIMEOUT_MS */
+	uint64_t gather_us; /* 0: WRITER_GATHER_US */
 	/* Stores a batch, in the writer's thread; NULL: entries_insert. */
 	enum error_code (*insert)(const struct entry *entries, size_t count, struct error *verdicts,
 				  struct error *e);

@@ -186,6 +186,46 @@ static void what_comes_during_an_insert_is_the_next_batch(void **state)
 	close_writer();
 }
 
+static void after_a_batch_of_several_as_many_are_waited_for(void **state)
+{
+	(void)state;
+	open_writer((struct writer_options){ .gather_us = WAIT_MS * 1000 });
+	set_gate(true);
+	put("n", "alone");
+	wait_begun(1);
+	put("n", "second");
+	put("n", "third");
+	set_gate(false);
+	RUN_UNTIL(answered == 3);
+	put("n", "fourth");
+	for (int i = 0; i < 100; i++)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	put("n", "fifth");
+	RUN_UNTIL(answered == 5);
+	assert_int_equal(fake.batches, 3);
+	assert_int_equal(fake.sizes[0], 1);
+	assert_int_equal(fake.sizes[1], 2);
+	assert_int_equal(fake.sizes[2], 2);
+	close_writer();
+}
+
+static void a_lone_entry_after_a_batch_waits_for_no_other_for_long(void **state)
+{
+	(void)state;
+	open_writer((struct writer_options){ .gather_us = 1000 });
+	set_gate(true);
+	put("n", "alone");
+	wait_begun(1);
+	put("n", "second");
+	put("n", "third");
+	set_gate(false);
+	RUN_UNTIL(answered == 3);
+	put("n", "fourth");
+	RUN_UNTIL(answered == 4);
+	assert_int_equal(fake.sizes[2], 1);
+	close_writer();
+}
+
 static void an_entry_that_fails_fails_only_its_own_call(void **state)
 {
 	(void)state;
@@ -322,6 +362,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lone_entry_is_stored_at_once),
 		cmocka_unit_test(what_comes_during_an_insert_is_the_next_batch),
+		cmocka_unit_test(after_a_batch_of_several_as_many_are_waited_for),
+		cmocka_unit_test(a_lone_entry_after_a_batch_waits_for_no_other_for_long),
 		cmocka_unit_test(an_entry_that_fails_fails_only_its_own_call),
 		cmocka_unit_test(what_is_over_a_bound_is_refused_at_once),
 		cmocka_unit_test(a_batch_has_a_bound_of_bytes),
