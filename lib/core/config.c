@@ -56,6 +56,8 @@ static const struct variable variables[] = {
 	     "Which queue feeds which handler"),
 	TEXT("FDHOLDER_SOCKET", fdholder_socket, "path", "",
 	     "The holder that keeps listening sockets while a pool restarts; empty: none"),
+	TEXT("NOTIFY_SOCKET", notify_socket, "path", "",
+	     "Where a daemon tells systemd that it is ready; set by systemd"),
 	TEXT("SEED", seed, "text", "",
 	     "Names a development seed that flexi migrate applies too: dev; empty: none"),
 	TEXT("ADMIN_EMAIL", admin_email, "text", "",

@@ -28,6 +28,7 @@ struct config {
 	const char *migrations_dir;
 	const char *triggers_file;
 	const char *fdholder_socket;
+	const char *notify_socket;
 	const char *seed;
 	const char *admin_email;
 	const char *admin_password;

@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/log.h"
+#include "daemon/notify.h"
 
 enum { READY_FD = 3, EXIT_MISUSE = 100, EXIT_TEMPORARY = 111 };
 
@@ -16,6 +17,7 @@ static struct {
 	uv_loop_t loop;
 	uv_signal_t signals[3];
 	uv_timer_t patience;
+	bool is_ready;
 	bool is_awaited; /* somebody listens on READY_FD */
 	bool stopping;
 } self;
@@ -41,6 +43,7 @@ static void on_stop(uv_signal_t *handle, int number)
 		return;
 	self.stopping = true;
 	log_info("stopping");
+	notify_systemd("STOPPING=1");
 	uv_timer_start(&self.patience, out_of_patience, (uint64_t)config()->drain_timeout_ms, 0);
 	self.daemon->stop();
 }
@@ -68,6 +71,9 @@ static void watch_signals(void)
 
 void daemon_ready(void)
 {
+	if (!self.is_ready)
+		notify_systemd("READY=1");
+	self.is_ready = true;
 	if (!self.is_awaited)
 		return;
 	if (write(READY_FD, "\n", 1) != 1)

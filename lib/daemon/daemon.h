@@ -38,7 +38,10 @@ struct daemon {
  */
 int daemon_run(const struct daemon *daemon);
 
-/* Writes a newline to descriptor 3, if that was open at the start (s6's notification-fd). Once. */
+/*
+ * Writes a newline to descriptor 3, if that was open at the start (s6's notification-fd), and tells
+ * systemd, if it asks (NOTIFY_SOCKET). Once.
+ */
 void daemon_ready(void);
 
 /*
