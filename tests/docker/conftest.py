@@ -1,14 +1,18 @@
-"""Fixtures: the daemon (one for the whole run) and the images on it."""
+"""Fixtures: the daemon (one for the whole run), the images on it, the stack of compose.yaml."""
+
+import os
 
 import pytest
 
-from harness import standins
+from harness import images, standins
+from harness.compose import Compose
 from harness.daemon import Daemon, Unavailable
 
 
 @pytest.fixture(scope="session")
 def daemon():
-    """A Docker daemon of our own, with stand-ins for official images; from here on this process is in its network."""
+    """A Docker daemon of our own, with stand-ins for official images; from here on this process is in its network.
+    Where none can run every test is skipped, unless REQUIRE_DOCKER says that one must."""
     own = None
     try:
         own = Daemon(keep=True)
@@ -17,7 +21,39 @@ def daemon():
         with own.network.inside():
             yield own
     except Unavailable as e:
+        if os.environ.get("REQUIRE_DOCKER"):
+            raise
         pytest.skip(f"no Docker daemon can run here: {e}")
     finally:
         if own:
             own.remove()
+
+
+@pytest.fixture(scope="session")
+def built(daemon) -> str:
+    """The project's images; what their build said. With KEEP_IMAGES=1 those that the last run has built."""
+    if os.environ.get("KEEP_IMAGES"):
+        return ""
+    return images.build(daemon)
+
+
+@pytest.fixture(scope="session")
+def compose(daemon, built):
+    """The stack of compose.yaml, ready."""
+    stack = Compose(daemon)
+    try:
+        stack.up()
+        stack.ready()
+        yield stack
+    finally:
+        stack.remove()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What the containers said last goes into the report of a test that failed."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("compose")
+    if report.failed and stack:
+        report.sections.append(("the containers' logs", stack.last_words()))
+    return report

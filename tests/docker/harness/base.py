@@ -39,8 +39,8 @@ FILES = {
     + "path-include /usr/share/doc/*/copyright\n",
     "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
 }
-EMPTIED = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale",
-           "usr/share/groff", "usr/share/lintian", "tmp", "run")  # fmt: skip
+EMPTIED = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/man", "usr/share/info",
+           "usr/share/locale", "usr/share/groff", "usr/share/lintian", "tmp", "run")  # fmt: skip
 
 
 def recipe() -> str:

@@ -1,4 +1,4 @@
-"""A Docker daemon of the tests' own: its containerd, its network, its state, its socket. Nothing of the machine's is touched."""
+"""A Docker daemon of the tests' own: its containerd, network, state and socket. Nothing of the machine's is touched."""
 
 import contextlib
 import fcntl
@@ -154,6 +154,12 @@ class Daemon:
         done = self.call(*argv, timeout=timeout, **options)
         assert done.returncode == 0, f"docker {' '.join(map(str, argv))}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout.strip()
+
+    def save(self, image: str) -> bytes:
+        """The image as a tarball."""
+        done = subprocess.run([DOCKER, "save", image], env=self.environment, capture_output=True, timeout=COMMAND_S)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def inspect(self, name: str) -> dict:
         return json.loads(self.do("inspect", name))[0]

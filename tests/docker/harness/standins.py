@@ -13,10 +13,18 @@ from .base import make_base
 from .daemon import HERE, TOP, Daemon, Unavailable, cache
 
 STANDINS = HERE.parent / "standins"
-NAMES = {"postgres": "postgres", "mongo": "mongo", "rabbitmq": "rabbitmq", "axllent/mailpit": "mailpit", "caddy": "caddy"}
+NAMES = {
+    "postgres": "postgres",
+    "mongo": "mongo",
+    "rabbitmq": "rabbitmq",
+    "axllent/mailpit": "mailpit",
+    "caddy": "caddy",
+}
 WHERE = ("compose.yaml", "Dockerfile", "deploy/swarm/stack.yml")
 BUILD_S = 900
-REFERENCE = re.compile(r"^\s*(?:-\s+)?(?:image:|FROM)\s+[\"']?([a-z][a-z0-9/]*):([A-Za-z0-9._-]+)", re.MULTILINE)
+REFERENCE = re.compile(
+    r"^\s*(?:-\s+)?(?:image:\s+|FROM\s+|ARG [A-Z]+=)[\"']?([a-z][a-z0-9/]*):([A-Za-z0-9._-]+)", re.MULTILINE
+)
 
 
 def wanted() -> dict[str, str]:
@@ -59,7 +67,12 @@ def mongod() -> Path:
                 shutil.copy(source, directory)
             module = Path(directory) / "go.mod"
             module.write_text(re.sub(r"^module .*", "module github.com/FerretDB/FerretDB/standin", module.read_text()))
-            environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOWORK": "off", "CGO_ENABLED": "0"}
+            environment = os.environ | {
+                "GOTOOLCHAIN": "local",
+                "GOFLAGS": "-mod=mod",
+                "GOWORK": "off",
+                "CGO_ENABLED": "0",
+            }
             done = subprocess.run(
                 [go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", program.with_suffix(".new"), "."],
                 cwd=directory, env=environment, capture_output=True, text=True, timeout=BUILD_S,
