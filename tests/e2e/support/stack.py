@@ -20,11 +20,11 @@ BUILD = TOP / os.environ.get("BUILD", "build")
 UP_TIMEOUT_S = 240
 SERVICE_TIMEOUT_MS = 60000
 
-# The settings that are ports of a stack's own.
-PORTS = tuple(re.findall(r"^([A-Z_]+_PORT)\b", (TOP / "deploy/native/settings").read_text(), re.MULTILINE))
+# The settings that are ports of a stack's own. HTTPS_PORT counts only where the site has a name.
+PORTS = tuple(re.findall(r"^(?!HTTPS)([A-Z_]+_PORT)\b", (TOP / "deploy/native/settings").read_text(), re.MULTILINE))
 
 # Settings of a stack that the caller's own environment must not bring into ours.
-FOREIGN = (*PORTS, "RUN_DIR", "HANDLERS_DIR", "HTTP_BIND", "MAIL_HOST", "MONGO_URL", "RABBITMQ_URL", "DSN",
+FOREIGN = (*PORTS, "RUN_DIR", "HANDLERS_DIR", "HTTP_BIND", "HTTPS_PORT", "SITE_ADDRESS", "MAIL_HOST", "MONGO_URL", "RABBITMQ_URL", "DSN",
            "INTERNAL_URL", "QUEUE_URL", "HTTP_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # fmt: skip
 
 
