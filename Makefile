@@ -69,7 +69,7 @@ all: $(HANDLERS) $(BINARIES) ## build everything into build/
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-include $(wildcard deploy/native/native.mk deploy/docker/docker.mk tests/tests.mk)
+include $(wildcard deploy/native/native.mk deploy/docker/docker.mk deploy/systemd/systemd.mk tests/tests.mk)
 
 # One rule for every object: its flags are written beside it, so that a change of flags rebuilds.
 FLAGS = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDLIBS_ALL)
@@ -134,6 +134,7 @@ $(BUILD)/tests/pool: $(patsubst %,$(BUILD)/obj/spawn/pool_%.o,backoff fastcgi op
 $(BUILD)/tests/watch: $(BUILD)/obj/spawn/watch_program.o
 
 GRPC_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(grpc-logd_SOURCES)))
+RPC_PARTS  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(rpc-logd_SOURCES)))
 $(BUILD)/tests/grpc_transport $(BUILD)/tests/grpc_session $(BUILD)/fuzz/http2: $(GRPC_PARTS)
 
 # Fuzzers bring a main of their own.
@@ -142,10 +143,12 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB)
 	$(LINK)
 $(BUILD)/fuzz/%: LDFLAGS += -fsanitize=fuzzer
 
-# Programs that tests run against: plain libfcgi programs, and one handler by lib/handler.
+# Programs that tests run against: plain libfcgi programs, one handler by lib/handler, log servers that only count.
 $(BUILD)/probes/%: $(BUILD)/obj/tests/probes/%.o
 	$(LINK)
-$(BUILD)/probes/gated $(BUILD)/probes/inline: $(LIB)
+$(BUILD)/probes/counting_grpc: $(GRPC_PARTS)
+$(BUILD)/probes/counting_rpc: $(RPC_PARTS)
+$(BUILD)/probes/counting_grpc $(BUILD)/probes/counting_rpc $(BUILD)/probes/gated $(BUILD)/probes/inline: $(LIB)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -154,5 +157,5 @@ clean: ## remove what was built
 .PHONY: clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+([ a-z-]*):.*## ' Makefile $(wildcard deploy/native/native.mk deploy/docker/docker.mk tests/tests.mk) | sed -E 's/:.*## /\t/' | expand -t 26
+	@grep -hE '^[a-z-]+([ a-z-]*):.*## ' Makefile $(wildcard deploy/native/native.mk deploy/docker/docker.mk deploy/systemd/systemd.mk tests/tests.mk) | sed -E 's/:.*## /\t/' | expand -t 26
 .PHONY: help

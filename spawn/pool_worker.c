@@ -20,6 +20,8 @@ static void default_signals(void)
 static void become(const struct worker_command *command, pid_t pool)
 {
 	default_signals();
+	/* What lets the front door bind low ports is not for programs that anybody dropped in. */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	/* It survives exec. If the pool died before this call, nobody would send the signal. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != pool)

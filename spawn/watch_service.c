@@ -157,18 +157,32 @@ static void tell_scanner(const char *what)
 	tool_run(loop, arguments, NULL, NULL);
 }
 
+/*
+ * The event directories too: s6-supervise would make them with a set-group-ID bit, which a hardened
+ * unit may not set, and nobody needs.
+ */
+static int make_directories(const char *service)
+{
+	static const char *const inside[] = { "", "/event", "/log", "/log/event" };
+	char path[LAYOUT_PATH_BYTES + 16];
+	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", service, inside[i]);
+		if (mkdir(path, DIRECTORY_MODE))
+			return -1;
+	}
+	return 0;
+}
+
 enum error_code service_ensure(const char *place, const char *name, struct error *e)
 {
 	char path[LAYOUT_PATH_BYTES];
 	char fresh[LAYOUT_PATH_BYTES];
-	char log_directory[LAYOUT_PATH_BYTES + 8];
 	layout_path(LAYOUT_SERVICE, place, name, path);
 	if (access(path, F_OK) == 0)
 		return fill(path, place, name, e);
 	layout_path(LAYOUT_SERVICE_NEW, place, name, fresh);
 	remove_tree(fresh);
-	snprintf(log_directory, sizeof(log_directory), "%s/log", fresh);
-	if (mkdir(fresh, DIRECTORY_MODE) || mkdir(log_directory, DIRECTORY_MODE))
+	if (make_directories(fresh))
 		return error_set(e, ERROR_INTERNAL, "%s: %s", fresh, strerror(errno));
 	enum error_code code = fill(fresh, place, name, e);
 	if (code)
