@@ -24,8 +24,8 @@ SERVICE_TIMEOUT_MS = 60000
 PORTS = tuple(re.findall(r"^(?!HTTPS)([A-Z_]+_PORT)\b", (TOP / "deploy/native/settings").read_text(), re.MULTILINE))
 
 # Settings of a stack that the caller's own environment must not bring into ours.
-FOREIGN = (*PORTS, "RUN_DIR", "HANDLERS_DIR", "HTTP_BIND", "HTTPS_PORT", "SITE_ADDRESS", "MAIL_HOST", "MONGO_URL", "RABBITMQ_URL", "DSN",
-           "INTERNAL_URL", "QUEUE_URL", "HTTP_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # fmt: skip
+FOREIGN = (*PORTS, "RUN_DIR", "HANDLERS_DIR", "HTTP_BIND", "HTTPS_PORT", "SITE_ADDRESS", "MAIL_HOST", "MONGO_URL",
+           "RABBITMQ_URL", "DSN", "INTERNAL_URL", "QUEUE_URL", "HTTP_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # fmt: skip
 
 
 @dataclass
