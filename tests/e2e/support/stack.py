@@ -25,7 +25,8 @@ PORTS = tuple(re.findall(r"^(?!HTTPS)([A-Z_]+_PORT)\b", (TOP / "deploy/native/se
 
 # Settings of a stack that the caller's own environment must not bring into ours.
 FOREIGN = (*PORTS, "RUN_DIR", "HANDLERS_DIR", "HTTP_BIND", "HTTPS_PORT", "SITE_ADDRESS", "MAIL_HOST", "MONGO_URL",
-           "RABBITMQ_URL", "DSN", "INTERNAL_URL", "QUEUE_URL", "HTTP_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # fmt: skip
+           "RABBITMQ_URL", "DSN", "INTERNAL_URL", "QUEUE_URL", "HTTP_URL", "MAKEFLAGS", "MAKELEVEL",
+           "MFLAGS")  # fmt: skip
 
 
 @dataclass
