@@ -20,8 +20,8 @@ DOWN_S = 20
 COMMAND_S = 120
 BOOTED = ("running", "degraded")  # degraded: a unit of this machine's own failed, which is not ours
 
-# cgroups of its own, for whichever version there is; a tmpfs in a mount namespace of its own, so that nothing is left of
-# it; then the container. Nothing that this machine would start by itself is started.
+# cgroups of its own, for whichever version there is; a tmpfs in a mount namespace of its own, so that nothing is left
+# of it; then the container. Nothing that this machine would start by itself is started.
 BOOT = """
 set -eu
 for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
