@@ -20,6 +20,7 @@ struct command {
 int command_migrate(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_config(int argc, char **argv);
+int command_dead(int argc, char **argv);
 
 /* Prints what is wrong with the words that follow a command's name. Returns EXIT_MISUSE. */
 int command_misuse(const char *command, const char *problem, const char *word);

@@ -2,7 +2,7 @@
 
 STACK := deploy/native/stack
 
-.PHONY: up up-build start down stop restart status logs wipe env deps
+.PHONY: up up-build start down stop restart status flexi logs wipe env deps
 
 up up-build start: deps ## install what is missing, build, start everything
 	@$(MAKE) --no-print-directory -j"$$(nproc)" all
@@ -20,6 +20,9 @@ restart: ## stop and start, with what is built; one part or handler with NAME=li
 
 status: ## what runs, since when, what is unwell
 	@$(STACK) status
+
+flexi: ## flexi with the running stack's settings: make flexi ARGS="dead logs"
+	@$(STACK) flexi $(ARGS)
 
 logs: ## follow the logs; of one part or handler with NAME=broker
 	@$(STACK) logs $(NAME)

@@ -6,30 +6,13 @@
 #include <string.h>
 
 #include "core/config.h"
+#include "transport/message_headers.h"
 
 enum {
 	POOL_PAGE_BYTES = 4096,
 	/* What our headers, and the rest of the frame, take at most. */
 	OWN_HEADERS_BYTES = 2048,
 	MAX_OWN_HEADERS = 8,
-};
-
-/* Headers of a message that must not go along. */
-static const char *const left_behind[] = {
-	MESSAGE_ATTEMPTS,
-	MESSAGE_ALONE,
-	MESSAGE_KEY,
-	MESSAGE_QUEUE,
-	MESSAGE_HANDLER,
-	MESSAGE_REASON,
-	MESSAGE_TIME,
-	"x-death",
-	"x-first-death-queue",
-	"x-first-death-reason",
-	"x-first-death-exchange",
-	"x-delivery-count",
-	"CC",
-	"BCC",
 };
 
 static struct letter *letter_new(struct message *m)
@@ -63,16 +46,6 @@ struct letter *letter_new_dead(struct message *m, const char *from_queue, const 
 	snprintf(l->reason, sizeof(l->reason), "%s", cut.text);
 	clock_text(clock_wall_ms(), l->time);
 	return l;
-}
-
-static bool goes_along(amqp_bytes_t key)
-{
-	for (size_t i = 0; i < sizeof(left_behind) / sizeof(left_behind[0]); i++) {
-		if (key.len == strlen(left_behind[i]) &&
-		    memcmp(key.bytes, left_behind[i], key.len) == 0)
-			return false;
-	}
-	return true;
 }
 
 static void add_text(amqp_table_t *t, const char *name, struct text value)
@@ -123,7 +96,7 @@ static int make_properties(const struct letter *l, amqp_pool_t *pool, amqp_basic
 	if (!p->headers.entries)
 		return AMQP_STATUS_NO_MEMORY;
 	for (int i = 0; i < old.num_entries; i++) {
-		if (goes_along(old.entries[i].key))
+		if (message_header_goes_along(old.entries[i].key))
 			p->headers.entries[p->headers.num_entries++] = old.entries[i];
 	}
 	add_own(&p->headers, l);

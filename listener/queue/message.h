@@ -18,15 +18,6 @@
 #include "core/text.h"
 #include "entry/entry.h"
 
-/* What the listener writes into the headers of a message that it publishes again. */
-#define MESSAGE_ATTEMPTS "x-flexi-attempts" /* attempts that failed so far */
-#define MESSAGE_ALONE	 "x-flexi-alone"    /* whether it must be a batch of its own */
-#define MESSAGE_KEY	 "x-flexi-key"	    /* the routing key it was first published with */
-#define MESSAGE_QUEUE	 "x-flexi-queue"    /* dead letters: the queue that it came from, */
-#define MESSAGE_HANDLER	 "x-flexi-handler"  /* the handler that it was for, */
-#define MESSAGE_REASON	 "x-flexi-reason"   /* why it is dead, */
-#define MESSAGE_TIME	 "x-flexi-time"	    /* and since when (RFC 3339) */
-
 enum { MESSAGE_TRACE_BYTES = 64 };
 
 struct feed;
