@@ -31,14 +31,12 @@ static const struct command commands[] = {
 	{ "dead", command_dead, "what could not be handled: look at it, send it again, drop it",
 	  "[QUEUE [--again ID… | --again --all | --drop ID…]]\n"
 	  "\n"
-	  "Without a queue: how many messages wait in each queue of TRIGGERS_FILE, and how many "
-	  "are "
-	  "dead.\n"
-	  "With one: each of its dead letters as a line of JSON. Only looking changes nothing.\n"
+	  "Without a queue: how many messages wait in each queue of TRIGGERS_FILE, and how\n"
+	  "many are dead. With one: each of its dead letters as a line of JSON. Looking\n"
+	  "changes nothing.\n"
 	  "\n"
-	  "  --again ID…     puts these back into their queue, as if nothing had been tried; "
-	  "--all: "
-	  "every one\n"
+	  "  --again ID…     puts these back into their queue, as if nothing had been tried\n"
+	  "  --again --all   likewise, every one\n"
 	  "  --drop ID…      prints these and removes them for good\n",
 	  false },
 	{ "config", command_config, "print every setting",
