@@ -46,7 +46,9 @@ def test_the_contract_holds_as_it_does_natively(compose, capsys):
     with capsys.disabled():
         print(f"\ncontract tests against compose.yaml: {last}")
     assert done.returncode == 0, done.stdout[-20000:]
-    assert int(re.search(r"(\d+) passed", last)[1]) > 150 and "skipped" not in last, done.stdout[-3000:]
+    assert int(re.search(r"(\d+) passed", last)[1]) > 500, last
+    skipped = re.findall(r"^SKIPPED \[(\d+)\] (\S+): (.*)", done.stdout, re.MULTILINE)
+    assert [(n, why) for n, _, why in skipped] in ([], [("2", "where its templates are was not said")]), skipped
 
 
 def test_everything_is_published_on_this_machine_only(compose):
