@@ -72,7 +72,7 @@ COPY --from=build /images/${NAME}/root/ /
 ENV HANDLER=${NAME} PLACE=${PLACE} STOP_DELAY_MS=3000
 USER 10001:10001
 EXPOSE 9000
-HEALTHCHECK --interval=10s --timeout=30s --start-period=10s --retries=3 CMD ["probe", "fastcgi", "127.0.0.1:9000"]
+HEALTHCHECK --interval=10s --timeout=30s --start-period=10s --retries=3 CMD ["probe", "-t", "25", "fastcgi", "127.0.0.1:9000"]
 CMD ["/bin/sh", "-c", "exec serve \"$PLACE\" \"$HANDLER\" :9000 \"$HANDLERS_DIR/$PLACE/$HANDLER\""]
 
 # --- daemons
@@ -82,7 +82,7 @@ COPY --from=build /images/listener/install /tmp/install
 RUN /tmp/install
 COPY --from=build /images/listener/root/ /
 USER 10001:10001
-HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["probe", "daemon", "listener"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["probe", "daemon", "/run/flexiconnect/listener.sock"]
 CMD ["listener"]
 
 FROM base AS rpc-logd

@@ -49,9 +49,10 @@ PROTOS      := $(patsubst lib/wire/%.proto,$(BUILD)/proto/%.pb-c,$(wildcard lib/
 LIB         := $(BUILD)/libflexiconnect.a
 HANDLERS    := $(patsubst handlers/%.c,$(BUILD)/handlers/%,$(wildcard handlers/*/*.c)) \
 	$(patsubst %,$(BUILD)/%,$(wildcard handlers/*/*.conf))
-PROGRAMS    := pool watch listener rpc-logd grpc-logd flexi
+PROGRAMS    := pool watch probe listener rpc-logd grpc-logd flexi
 spawn_SHARED     := spawn/layout.c spawn/tool.c
 pool_SOURCES     := $(wildcard spawn/pool*.c) $(spawn_SHARED)
+probe_SOURCES    := $(wildcard spawn/probe*.c)
 watch_SOURCES    := $(wildcard spawn/watch*.c) $(spawn_SHARED)
 listener_SOURCES := $(wildcard listener/queue/*.c)
 rpc-logd_SOURCES := $(wildcard listener/rpc/*.c)
@@ -122,6 +123,12 @@ $(BUILD)/bin/$(1): $($(1)_SOURCES:%.c=$(BUILD)/obj/%.o) $(LIB)
 	$$(LINK)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+# It runs in images that have none of these libraries, and not even this libc.
+$(BUILD)/bin/probe: private LDLIBS_ALL :=
+ifndef SAN
+$(BUILD)/bin/probe: private HARDENING_LD := -static-pie $(filter-out -pie,$(HARDENING_LD))
+endif
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 	$(LINK)

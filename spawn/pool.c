@@ -16,12 +16,14 @@
  * -k  the fd-holder has this socket already: it was retrieved from there
  *
  * Environment: RUN_DIR, HANDLERS_DIR, FDHOLDER_SOCKET, WORKERS,
- * DRAIN_TIMEOUT_MS, LOG_LEVEL. Workers find HANDLER (the name) and PLACE in theirs,
+ * STOP_DELAY_MS, DRAIN_TIMEOUT_MS, LOG_LEVEL. Workers find HANDLER (the name) and PLACE in theirs,
  * and the name as argv[0].
  *
  * SIGTERM, SIGINT: workers finish the request in hand, SIGKILL after
- * DRAIN_TIMEOUT_MS; if NAME.live is gone, so is the handler, and what waits in the
- * backlog is answered first. SIGHUP: rolls to the version that is there now, with
+ * DRAIN_TIMEOUT_MS. If NAME.live is gone, so is the handler, and what waits in the
+ * backlog is answered first; also, with STOP_DELAY_MS, what still comes in that
+ * time: where the network learns only then that this one goes. A second signal
+ * cuts that short. SIGHUP: rolls to the version that is there now, with
  * the settings that are there now. Exit status 100: called wrongly; 111: it
  * cannot work now.
  */
@@ -94,18 +96,28 @@ static bool handler_was_removed(void)
 	return pool.live && access(path, F_OK) && errno == ENOENT;
 }
 
+/* Goes on serving for so long, then until nobody waits. */
+static void retire(long delay_ms)
+{
+	pool.retire_until_ms = clock_now_ms() + delay_ms + config()->drain_timeout_ms;
+	uv_timer_start(&pool.backlog, on_backlog_look, (uint64_t)delay_ms, BACKLOG_LOOK_MS);
+}
+
 static void on_stop(uv_signal_t *signal, int number)
 {
 	(void)signal;
 	(void)number;
-	if (pool.retire_until_ms || !handler_was_removed()) {
+	bool retires = pool.retire_until_ms != 0;
+	if (!retires && handler_was_removed()) {
+		log_info("the handler was removed");
+		handler_publish(false); /* the next pool of that name may be there already */
+		retire(0);
+	} else if (!retires && config()->stop_delay_ms > 0) {
+		log_info("stopping soon", LOG_INT("delay_ms", config()->stop_delay_ms));
+		retire(config()->stop_delay_ms);
+	} else {
 		stop();
-		return;
 	}
-	log_info("the handler was removed");
-	handler_publish(false); /* the next pool of that name may be there already */
-	pool.retire_until_ms = clock_now_ms() + config()->drain_timeout_ms;
-	uv_timer_start(&pool.backlog, on_backlog_look, 0, BACKLOG_LOOK_MS);
 }
 
 static void on_hangup(uv_signal_t *signal, int number)

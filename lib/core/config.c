@@ -118,6 +118,9 @@ static const struct variable variables[] = {
 	CHOICE("LOG_LEVEL", log_level, "error|warning|info|debug", "info",
 	       "The least important lines that are logged"),
 	NUMBER("WORKERS", workers, "2", 1, 256, "Workers of a pool"),
+	NUMBER("STOP_DELAY_MS", stop_delay_ms, "0", 0, 600000,
+	       "How long a pool or log server that is told to stop goes on serving first, in "
+	       "milliseconds"),
 	NUMBER("DRAIN_TIMEOUT_MS", drain_timeout_ms, "30000", 0, 3600000,
 	       "How long a stopped worker may finish the request in hand, in milliseconds"),
 	NUMBER("REQUEST_TIMEOUT_MS", request_timeout_ms, "20000", 100, 600000,

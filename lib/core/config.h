@@ -55,6 +55,7 @@ struct config {
 	long log_level;	      /* enum log_level */
 	long logs_access;     /* enum logs_access */
 	long workers;
+	long stop_delay_ms;
 	long drain_timeout_ms;
 	long request_timeout_ms;
 	long store_timeout_ms;

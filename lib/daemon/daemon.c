@@ -9,6 +9,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "daemon/notify.h"
+#include "daemon/status.h"
 
 enum { READY_FD = 3, EXIT_MISUSE = 100, EXIT_TEMPORARY = 111 };
 
@@ -16,9 +17,10 @@ static struct {
 	const struct daemon *daemon;
 	uv_loop_t loop;
 	uv_signal_t signals[3];
-	uv_timer_t patience;
+	uv_timer_t patience; /* to the stop; from there to the end */
 	bool is_ready;
 	bool is_awaited; /* somebody listens on READY_FD */
+	bool told;	 /* to stop; perhaps it still serves for a while */
 	bool stopping;
 } self;
 
@@ -35,17 +37,29 @@ static void out_of_patience(uv_timer_t *timer)
 	_exit(0);
 }
 
-static void on_stop(uv_signal_t *handle, int number)
+static void stop(uv_timer_t *timer)
 {
-	(void)handle;
-	(void)number;
 	if (self.stopping)
 		return;
 	self.stopping = true;
 	log_info("stopping");
 	notify_systemd("STOPPING=1");
-	uv_timer_start(&self.patience, out_of_patience, (uint64_t)config()->drain_timeout_ms, 0);
+	uv_timer_start(timer, out_of_patience, (uint64_t)config()->drain_timeout_ms, 0);
 	self.daemon->stop();
+}
+
+/* A second signal cuts the delay short. */
+static void on_stop(uv_signal_t *handle, int number)
+{
+	(void)handle;
+	(void)number;
+	bool again = self.told;
+	self.told = true;
+	status_say("stopping");
+	if (again || config()->stop_delay_ms == 0)
+		stop(&self.patience);
+	else
+		uv_timer_start(&self.patience, stop, (uint64_t)config()->stop_delay_ms, 0);
 }
 
 static void on_reload(uv_signal_t *handle, int number)
@@ -71,6 +85,8 @@ static void watch_signals(void)
 
 void daemon_ready(void)
 {
+	if (!self.told)
+		status_say("ready");
 	if (!self.is_ready)
 		notify_systemd("READY=1");
 	self.is_ready = true;
@@ -99,6 +115,7 @@ static enum error_code start(struct error *e)
 	uv_loop_init(&self.loop);
 	uv_timer_init(&self.loop, &self.patience);
 	watch_signals();
+	status_open(&self.loop, self.daemon->name);
 	return self.daemon->start(&self.loop, e);
 }
 

@@ -1,7 +1,8 @@
 /*
  * daemon: what every long-running program does alike: settings and log first,
  * then a libuv loop until SIGTERM or SIGINT, readiness told on descriptor 3,
- * and an end that waits DRAIN_TIMEOUT_MS for what is under way, and no longer.
+ * its status to who asks (status.h), and an end that begins STOP_DELAY_MS later
+ * and waits DRAIN_TIMEOUT_MS for what is under way, and no longer.
  *
  *	int main(void)
  *	{
@@ -21,7 +22,7 @@ struct daemon {
 	/* Opens what the daemon needs, on loop. On error the program ends. */
 	enum error_code (*start)(uv_loop_t *loop, struct error *e);
 
-	/* Called once, at the first SIGTERM or SIGINT: takes nothing more, and sees to it that
+	/* Called once, after SIGTERM or SIGINT: takes nothing more, and sees to it that
 	 * daemon_end is called when nothing is under way any more. */
 	void (*stop)(void);
 
