@@ -5,6 +5,7 @@ machine; shares drift little. Paths are measured in turn, for several rounds, on
 
     bench.py [--rounds N] [--seconds S] [--clients N] [PATH ...]
     bench.py --flat REQUESTS    memory and descriptors before and after so many requests, and nothing else
+    bench.py --million          memory of the log servers before and after a million calls, and nothing else
 """
 
 import argparse
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+import servers  # noqa: E402
+
 from support.load import drained, flat, usage, wrk  # noqa: E402
 from support.peers import Entries, Rabbit  # noqa: E402
 from support.stack import BUILD, NativeStack  # noqa: E402
@@ -59,6 +62,7 @@ PATHS = [
     Path_("mail-amqp", "/handle", json.dumps(MAIL), 202, "0.35", settings="MAIL_TRANSPORT=amqp"),
     Path_("auth", "/handle", json.dumps(AUTH), 202, "0.95 of crypt()", clients=4),
 ]
+OTHERS = ["drain", "servers"]  # measured by themselves
 
 
 def crypt_rate(seconds: float) -> float:
@@ -168,9 +172,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join([*(p.name for p in PATHS), "drain"]))
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join([p.name for p in PATHS] + OTHERS))
     parser.add_argument("--flat", type=int, metavar="REQUESTS")
+    parser.add_argument("--million", type=int, nargs="?", const=1_000_000, metavar="CALLS")
     options = parser.parse_args()
+    if options.million:
+        return 1 if servers.million(options.million) else 0
     wanted = [p for p in PATHS if not options.paths or p.name in options.paths]
     stack = NativeStack("bench")
     try:
@@ -190,6 +197,8 @@ def main() -> int:
                 f"\nThe listener drains {DRAINED_MESSAGES:,} waiting messages and more into the store at "
                 f"{statistics.median(rates):,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f})"
             )
+        if not options.paths or "servers" in options.paths:
+            servers.print_rows(stack, options.rounds, options.seconds)
         print_memory(idle, "Memory when idle (proportional set size)")
         print_memory(memory(stack), "Memory after the load")
         print(f"\n{bad} answers were not what they should be")

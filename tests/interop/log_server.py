@@ -14,11 +14,12 @@ PASSED_ON = ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
 
 class LogServer:
-    """`program` listens where the setting `listen` says; the other settings are what a test wants."""
+    """`program`, of build/bin or a path below build, listens where the setting `listen` says; the other settings are
+    what a test wants."""
 
     def __init__(self, program: str, listen: str, mongo_url: str, **settings: str):
-        self.program = BUILD / "bin" / program
-        self.dir = Path(tempfile.mkdtemp(prefix=f"fc-{program}.", dir="/tmp"))
+        self.program = BUILD / (program if "/" in program else f"bin/{program}")
+        self.dir = Path(tempfile.mkdtemp(prefix=f"fc-{self.program.name}.", dir="/tmp"))
         self.port = free_ports(1)[0]
         self.address = f"127.0.0.1:{self.port}"
         self.log = self.dir / "log"

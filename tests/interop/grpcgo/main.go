@@ -5,6 +5,10 @@
 //
 // prints one line of JSON: what became of CALLS calls at once, of one with a deadline that is over, of one that is
 // compressed, of one too large, and of the health service.
+//
+//	grpcgo serve
+//
+// is a server that only counts: prints its address, and how many calls it answered when it is stopped.
 package main
 
 import (
@@ -133,8 +137,15 @@ func run(address, name string, calls int) (map[string]any, error) {
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "serve" {
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, "grpcgo:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: grpcgo ADDRESS NAME CALLS")
+		fmt.Fprintln(os.Stderr, "usage: grpcgo ADDRESS NAME CALLS | grpcgo serve")
 		os.Exit(100)
 	}
 	calls, err := strconv.Atoi(os.Args[3])
