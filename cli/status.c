@@ -1,13 +1,15 @@
 /* status: a line for each service, and whether all of it is well. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "core/buffer.h"
 #include "core/clock.h"
+#include "core/config.h"
 #include "judge.h"
 
-enum { SECONDS_TEXT = sizeof("2026-01-31T23:59:59") - 1 };
+enum { SECONDS_TEXT = sizeof("2026-01-31T23:59:59") - 1, PATH_ROOM = 512 };
 
 static void print_workers(const struct service *s, char *out, size_t size)
 {
@@ -19,6 +21,14 @@ static void print_workers(const struct service *s, char *out, size_t size)
 			 (long long)p->leaving);
 	else
 		snprintf(out, size, "%lld/%lld", (long long)p->running, (long long)p->wanted);
+}
+
+/* Under systemd the journal has the lines. */
+static bool has_log_file(const struct service *s)
+{
+	char path[PATH_ROOM];
+	snprintf(path, sizeof(path), "%s/log/%s/current", config()->run_dir, s->name);
+	return access(path, F_OK) == 0;
 }
 
 static void print_row(const struct service *s, const struct judgement *j)
@@ -33,10 +43,11 @@ static void print_row(const struct service *s, const struct judgement *j)
 	if (s->supervised && s->up)
 		snprintf(pid, sizeof(pid), "%lld", (long long)s->pid);
 	print_workers(s, workers, sizeof(workers));
-	char log[SERVICE_NAME_BYTES + 32] = "";
+	char log[2 * SERVICE_NAME_BYTES] = "";
 	if (j->unwell)
-		snprintf(log, sizeof(log), "%slog/%s/current", *j->note ? "; see " : "see ",
-			 s->name);
+		snprintf(log, sizeof(log),
+			 has_log_file(s) ? "%slog/%s/current" : "%sjournalctl -t %s",
+			 *j->note ? "; see " : "see ", s->name);
 	printf("%-24s %-9s %-20s %8s  %-8s %s%s\n", s->name, j->state, since, pid, workers, j->note,
 	       log);
 }
