@@ -110,7 +110,14 @@ class Killer:
     DECK = {
         "listener": 3, "log": 3, "handle": 3, "pool log": 1, "pool handle": 1, "fdholder": 1, "store": 2,
         "rpc-logd": 2, "grpc-logd": 2,
+        "log at work": 3, "listener at work": 1, "rpc-logd at work": 1, "grpc-logd at work": 1,
     }  # fmt: skip
+    # A moment's kill finds most parts idle. What these wait for is frozen first, and dies with them: so their hands are
+    # full, and nobody else finishes their work.
+    WAITS_FOR = {
+        "log": "store", "listener": "store", "rpc-logd": "store", "grpc-logd": "store", "rabbitmq": "rabbitmq",
+    }  # fmt: skip
+    AT_WORK_S = 0.3
     PAUSE_S = (0.1, 0.8)
     FREEZE_S = (0.2, 3.0)
 
@@ -141,7 +148,21 @@ class Killer:
                 os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             return
-        what = f"{part} {'frozen' if freeze else 'killed'}"
+        self.note(f"{part} {'frozen' if freeze else 'killed'}")
+
+    def kill_at_work(self, part: str) -> None:
+        waited_for = self.stack.service_pid(self.WAITS_FOR[part])
+        if not waited_for:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(waited_for, signal.SIGSTOP)
+        self.stop.wait(self.AT_WORK_S)
+        for pid in dict.fromkeys([*self.pids_of(part), waited_for]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.note(f"{part} killed at work")
+
+    def note(self, what: str) -> None:
         self.done[what] = self.done.get(what, 0) + 1
 
     def run(self) -> None:
@@ -150,7 +171,11 @@ class Killer:
             if not deck:
                 deck = [part for part, times in self.DECK.items() for _ in range(times)]
                 self.random.shuffle(deck)
-            self.hit(deck.pop(), freeze=self.random.random() < 0.3)
+            part, at_work, _ = deck.pop().partition(" at work")
+            if at_work:
+                self.kill_at_work(part)
+            else:
+                self.hit(part, freeze=self.random.random() < 0.3)
 
     def finish(self) -> None:
         self.stop.set()
@@ -237,7 +262,7 @@ def run(stack: NativeStack, seed: int, clients: int = 16, logs: int = 0, seconds
 
     for part in (0.25, 0.6):
         wait_until(lambda part=part: share() >= part, max(600.0, seconds * 2), f"{part:.0%} of the run is over")
-        killer.hit("rabbitmq", freeze=False)
+        killer.kill_at_work("rabbitmq")
     wait_until(lambda: share() >= 1, max(600.0, seconds * 2), "the run is over")
     crowd.stop.set()
     crowd.join()
