@@ -28,7 +28,7 @@ static size_t letters_of(struct text password, char out[MAX_PASSWORD_BYTES])
 	return n;
 }
 
-/* Whether letters are the word, once or several times. */
+/* Whether letters are the word, once or several times, or none at all. */
 static bool repeats(const char *letters, size_t n, const char *word, size_t word_n)
 {
 	for (size_t at = 0; at < n; at += word_n) {
@@ -73,8 +73,7 @@ const char *password_weakness(struct text password)
 	if (password.n > MAX_PASSWORD_BYTES)
 		return "over 72 bytes";
 	size_t n = letters_of(password, letters);
-	bool guessed =
-		n == 0 || is_known(letters, n) || different_bytes(password) < LEAST_DIFFERENT_BYTES;
+	bool guessed = is_known(letters, n) || different_bytes(password) < LEAST_DIFFERENT_BYTES;
 	explicit_bzero(letters, sizeof(letters));
 	return guessed ? "one of those that are tried first everywhere" : NULL;
 }

@@ -118,6 +118,7 @@ static void what_nobody_tries_first_is_not_weak(void **state)
 		"Gr\xc3\xbc\xc3\x9f-Gott-23",
 		"7f3a9c0e51d2",
 		"the password of my house",
+		"guest-House-of-mine",
 		"\xd0\xbf\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c 1",
 	};
 	for (size_t i = 0; i < sizeof(strong) / sizeof(strong[0]); i++)
