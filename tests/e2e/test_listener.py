@@ -638,6 +638,33 @@ def test_while_rabbitmq_blocks_publishers_retries_wait_and_deliveries_go_on(make
     dead_letter(client, queue)
 
 
+def test_letters_that_nobody_confirmed_are_sent_again(make, site, queue, broker, client):
+    """They lie unread in a connection that RabbitMQ blocks, and then closes; that of the consumer lives on."""
+    go = threading.Event()
+    site.answer = lambda call: Answer() if call.items[0]["attempt"] > 1 else go.wait(30) and Answer(500)
+    listener = make(batch_size=20, batch_window="500ms")
+    sent = {client.publish(f"{queue}.x", i) for i in range(20)}
+    wait_until(lambda: sent <= set(site.ids()), what="all are in hand")
+    broker.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        wait_until(lambda: "memory" in broker.ctl("eval", "rabbit_alarm:get_alarms()."), what="publishers are blocked")
+        go.set()
+        (connection,) = wait_until(lambda: blocked(broker), what="letters wait unread")
+        broker.ctl("close_connection", connection, "test")
+        listener.wait_line("given up", "listener: retries")
+    finally:
+        broker.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+    wait_until(lambda: sent == {i["id"] for i in site.items() if i["attempt"] == 2}, 20, "all come again")
+    wait_until(lambda: empty(client, queue) and empty(client, f"{queue}.retry.100"))
+    assert empty(client, f"{queue}.dead")
+
+
+def blocked(broker) -> list[str]:
+    """The connections that RabbitMQ does not read from."""
+    lines = [line.split("\t") for line in broker.ctl("list_connections", "pid", "state").splitlines()]
+    return [pid for pid, state in lines if state == "blocked"]
+
+
 @pytest.mark.slow
 def test_kills_at_random_lose_nothing(make, site, queue, broker):
     """A listener and a broker that die whenever they like: each message is done once more rather than once less."""
