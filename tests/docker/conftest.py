@@ -6,11 +6,18 @@ import pytest
 
 from harness import images, standins
 from harness.compose import Compose
+from harness.compose2 import Compose2
 from harness.daemon import Daemon, Unavailable
 
 
 @pytest.fixture(scope="session")
-def daemon():
+def compose2():
+    """`docker compose`, which is built while other things are made."""
+    return Compose2()
+
+
+@pytest.fixture(scope="session")
+def daemon(compose2):
     """A Docker daemon of our own, with stand-ins for official images; from here on this process is in its network.
     Where none can run every test is skipped, unless REQUIRE_DOCKER says that one must."""
     own = None
@@ -38,9 +45,9 @@ def built(daemon) -> str:
 
 
 @pytest.fixture(scope="session")
-def compose(daemon, built):
-    """The stack of compose.yaml, ready."""
-    stack = Compose(daemon)
+def compose(daemon, compose2, built):
+    """The stack of compose.yaml, ready, by `docker compose`."""
+    stack = Compose(daemon, command=compose2.plug_in(daemon))
     try:
         stack.up()
         stack.ready()

@@ -19,7 +19,8 @@ from .namespace import Namespace
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[2]
 NEEDED = ("ip", "nsenter", "setpriv", "iptables", "containerd", "dockerd", "docker")
-DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"  # that of the daemon's own version
+# That of the daemon's own version, whatever else is first on PATH.
+DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else str(shutil.which("docker"))
 START_S = 60
 STOP_S = 60
 COMMAND_S = 120
@@ -140,7 +141,7 @@ class Daemon:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "COMPOSE_"))}
         return kept | {
             "DOCKER_HOST": self.socket, "DOCKER_CONFIG": str(self.run / "client"), "DOCKER_BUILDKIT": "0",
-            "COMPOSE_DOCKER_CLI_BUILD": "0", "DOCKER_SCAN_SUGGEST": "false",
+            "COMPOSE_DOCKER_CLI_BUILD": "0", "PATH": f"{Path(DOCKER).parent}:{os.environ['PATH']}",
         }  # fmt: skip
 
     def call(self, *argv: str, timeout: float = COMMAND_S, **options) -> subprocess.CompletedProcess:
