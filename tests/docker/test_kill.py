@@ -1,8 +1,10 @@
 """Every container is killed in turn, under load, as a crash would: all of it comes back without a hand, and every log
 that was answered 202 is stored once or lies where a person can see it."""
 
+import httpx
 import pytest
 
+from harness import images
 from harness.compose import OURS, THEIRS
 from support import promise
 from support.peers import Entries, Rabbit
