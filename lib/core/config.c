@@ -77,6 +77,8 @@ static const struct variable variables[] = {
 	     "Certificates that peers are verified against"),
 	TEXT("LOG_TRANSPORTS", log_transports, "list", "amqp,rpc,grpc,http",
 	     "Ways to the log, in the order in which they are tried"),
+	TEXT("HEALTH_PARTS", health_parts, "list", "postgres,store,rabbitmq,listener,mail,rpc,grpc",
+	     "What GET /health of the internal site asks for"),
 	TEXT("LOG_RPC_ADDR", log_rpc_addr, "address", "127.0.0.1:5001",
 	     "Where the transport rpc finds the log server: HOST:PORT"),
 	TEXT("LOG_RPC_LISTEN", log_rpc_listen, "address", "127.0.0.1:5001",

@@ -39,6 +39,7 @@ struct config {
 	const char *queue_url;
 	const char *tls_ca_file;
 	const char *log_transports;
+	const char *health_parts;
 	const char *log_rpc_addr;
 	const char *log_rpc_listen;
 	const char *log_grpc_addr;

@@ -33,7 +33,7 @@ static void log_line(mongoc_log_level_t level, const char *domain, const char *m
 		log_debug("libmongoc", LOG_TEXT("domain", domain), LOG_TEXT("reason", message));
 }
 
-static void init_library(void)
+void mongo_init(void)
 {
 	static bool done;
 	if (done)
@@ -107,7 +107,7 @@ static enum error_code set_write_concern(const mongoc_uri_t *uri, struct error *
 
 static enum error_code open_client(struct error *e)
 {
-	init_library();
+	mongo_init();
 	/* The library's own message may quote the password. */
 	mongoc_uri_t *uri = mongoc_uri_new_with_error(config()->mongo_url, NULL);
 	if (!uri)
@@ -233,6 +233,23 @@ enum error_code mongo_run(mongo_operation *operation, void *context, struct erro
 	if (code == ERROR_PEER_DOWN || code == ERROR_PEER_TIMEOUT)
 		paused_until_ms = clock_now_ms() + PEER_PAUSE_MS;
 	return code;
+}
+
+static bool ping(mongoc_database_t *database, mongoc_collection_t *entries, void *context,
+		 bson_error_t *error)
+{
+	bson_t command = BSON_INITIALIZER;
+	(void)entries;
+	(void)context;
+	BSON_APPEND_INT32(&command, "ping", 1);
+	bool ok = mongoc_database_command_simple(database, &command, NULL, NULL, error);
+	bson_destroy(&command);
+	return ok;
+}
+
+enum error_code mongo_ping(struct error *e)
+{
+	return mongo_run(ping, NULL, e);
 }
 
 int64_t mongo_deadline_ms(void)

@@ -35,6 +35,12 @@ typedef bool mongo_operation(mongoc_database_t *database, mongoc_collection_t *e
  */
 enum error_code mongo_run(mongo_operation *operation, void *context, struct error *e);
 
+/* Whether MongoDB answers, in the same time. */
+enum error_code mongo_ping(struct error *e);
+
+/* Sets libmongoc up, which mongo_run does too: for those that have threads, before the first. */
+void mongo_init(void);
+
 /* What a code of the server means to a caller, of the whole operation or of one document. */
 enum error_code mongo_code(int64_t server_code);
 

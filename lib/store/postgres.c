@@ -344,6 +344,13 @@ enum error_code postgres_query(const struct postgres_statement *statement, PGres
 	return code;
 }
 
+enum error_code postgres_ping(struct error *e)
+{
+	CLEANUP(postgres_clear) PGresult *result = NULL;
+	return postgres_query(&(struct postgres_statement){ .sql = "select 1", .repeatable = true },
+			      &result, e);
+}
+
 void postgres_clear(PGresult **result)
 {
 	PQclear(*result);

@@ -69,6 +69,9 @@ enum error_code postgres_run_script(PGconn *connection, const char *script, int6
 enum error_code postgres_query(const struct postgres_statement *statement, PGresult **result,
 			       struct error *e);
 
+/* Whether PostgreSQL answers, on that connection and in that time. */
+enum error_code postgres_ping(struct error *e);
+
 /* Closes the process's own connection; the next statement opens another. */
 void postgres_close(void);
 

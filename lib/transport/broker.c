@@ -304,6 +304,14 @@ enum error_code broker_connect(const char *name, int64_t deadline_ms,
 	return code;
 }
 
+enum error_code broker_ping(int64_t deadline_ms, struct error *e)
+{
+	amqp_connection_state_t connection = NULL;
+	enum error_code code = broker_connect("health", deadline_ms, &connection, e);
+	broker_disconnect(&connection);
+	return code;
+}
+
 void broker_disconnect(amqp_connection_state_t *connection)
 {
 	if (!*connection)

@@ -55,6 +55,9 @@ enum {
 enum error_code broker_connect(const char *name, int64_t deadline_ms,
 			       amqp_connection_state_t *connection, struct error *e);
 
+/* Whether it can be connected to: does so, and disconnects. */
+enum error_code broker_ping(int64_t deadline_ms, struct error *e);
+
 /* Closes without waiting long, and sets *connection to NULL. NULL is allowed. */
 void broker_disconnect(amqp_connection_state_t *connection);
 

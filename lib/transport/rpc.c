@@ -301,3 +301,20 @@ enum outcome rpc_send(const struct entry *entry, int64_t deadline_ms, struct err
 	}
 	return second;
 }
+
+enum error_code rpc_check(int64_t deadline_ms, struct error *e)
+{
+	const struct rpc_payload nothing = { .name = text_of("health") };
+	struct rpc_message answer;
+	rpc_close();
+	enum error_code code = open_connection(deadline_ms, e);
+	if (code)
+		return code;
+	rpc_write_call(&peer.writer, &peer.out, text_of("Health.Check"), peer.seq, &nothing);
+	code = peer.out.failed ? error_set(e, ERROR_INTERNAL, "out of memory")
+			       : send_whole(buffer_text(&peer.out), deadline_ms, e);
+	if (!code)
+		code = receive_answer(peer.seq, &answer, deadline_ms, e);
+	rpc_close();
+	return code;
+}

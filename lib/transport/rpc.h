@@ -18,6 +18,12 @@
  */
 enum outcome rpc_send(const struct entry *entry, int64_t deadline_ms, struct error *e);
 
+/*
+ * Asks whether the server answers, on a new connection and without an entry: by
+ * a method that no server has. One that says so is there.
+ */
+enum error_code rpc_check(int64_t deadline_ms, struct error *e);
+
 /* Closes the connection if there is one. */
 void rpc_close(void);
 

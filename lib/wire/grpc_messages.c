@@ -117,3 +117,14 @@ void health_response_append(struct buffer *out, enum health health)
 	response.status = (Grpc__Health__V1__HealthCheckResponse__ServingStatus)health;
 	append_message(out, &response.base);
 }
+
+bool health_response_read(struct text message, enum health *health)
+{
+	Grpc__Health__V1__HealthCheckResponse *r = grpc__health__v1__health_check_response__unpack(
+		NULL, message.n, (const uint8_t *)message.s);
+	if (!r)
+		return false;
+	*health = (enum health)r->status;
+	grpc__health__v1__health_check_response__free_unpacked(r, NULL);
+	return true;
+}

@@ -33,4 +33,7 @@ enum health { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN
 enum error_code health_request_read(struct text message, struct buffer *service, struct error *e);
 void health_response_append(struct buffer *out, enum health health);
 
+/* Whether message is a HealthCheckResponse; fills *health if it is. */
+bool health_response_read(struct text message, enum health *health);
+
 #endif
