@@ -36,8 +36,8 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *context)
 
 static struct curl_slist *make_headers(void)
 {
-	static const char *const lines[] = { "content-type: " GRPC_CONTENT_TYPE, "te: trailers",
-					     "Expect:" };
+	static const char content_type[] = "content-type: " GRPC_CONTENT_TYPE;
+	static const char *const lines[] = { content_type, "te: trailers", "Expect:" };
 	struct curl_slist *headers = NULL;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct curl_slist *longer = curl_slist_append(headers, lines[i]);
