@@ -38,7 +38,7 @@ COPY handlers handlers
 COPY listener listener
 COPY spawn spawn
 COPY cli cli
-RUN make -j"$(nproc)" all
+RUN make -j"$(nproc)" all build/bin/probe-static
 COPY sql sql
 COPY mongo-init mongo-init
 COPY templates templates

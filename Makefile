@@ -124,11 +124,11 @@ $(BUILD)/bin/$(1): $($(1)_SOURCES:%.c=$(BUILD)/obj/%.o) $(LIB)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
-# It runs in images that have none of these libraries, and not even this libc.
-$(BUILD)/bin/probe: private LDLIBS_ALL :=
-ifndef SAN
-$(BUILD)/bin/probe: private HARDENING_LD := -static-pie $(filter-out -pie,$(HARDENING_LD))
-endif
+# It runs in images that have none of these libraries; probe-static where there is not even this libc.
+$(BUILD)/bin/probe $(BUILD)/bin/probe-static: private LDLIBS_ALL :=
+$(BUILD)/bin/probe-static: private HARDENING_LD := -static-pie $(filter-out -pie,$(HARDENING_LD))
+$(BUILD)/bin/probe-static: $(probe_SOURCES:%.c=$(BUILD)/obj/%.o) $(LIB)
+	$(LINK)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 	$(LINK)

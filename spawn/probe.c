@@ -11,8 +11,8 @@
  *
  * ADDRESS is a numeric address and a port, or the path of a unix socket. It
  * waits up to 8 seconds, or as many as -t says. Exit status: 0 it answered, 1 it
- * did not, with a line that says why; 100 called wrongly. Linked by itself, so
- * that it runs in any image.
+ * did not, with a line that says why; 100 called wrongly. It needs no library but
+ * libc, and as probe-static not even that one, so that it runs in any image.
  */
 #include <errno.h>
 #include <poll.h>
