@@ -8,7 +8,8 @@
 #	migrate                     flexi migrate --wait 120, once
 #	caddy                       the official image's Caddy, our Caddyfile, web/  8080 (HTTP), 8443 (HTTPS), 9081, 9082
 #
-# All run as 10001:10001 and write nowhere but into RUN_DIR, /run/flexiconnect (a tmpfs; mode 1777, or 0700 for that user);
+# All run as 10001:10001 and write nowhere but into RUN_DIR, /run/flexiconnect (a tmpfs; mode 1777, or 0700 for that user; one
+# that a Swarm mounts belongs to root and has the mode of the directory below it);
 # Caddy also into /data, a volume: certificates. The root file system may be read-only, and no capability is needed. An
 # ordinary stop is a SIGTERM; within STOP_DELAY_MS + DRAIN_TIMEOUT_MS (3 + 30 s; Caddy 40 s) everything in hand is answered.
 #
@@ -51,7 +52,7 @@ FROM ${DEBIAN} AS base
 COPY --from=build /images/base/root/ /
 RUN echo 'flexiconnect:x:10001:' >>/etc/group && \
     echo 'flexiconnect:x:10001:10001::/run/flexiconnect:/usr/sbin/nologin' >>/etc/passwd && \
-    install -d -o 10001 -g 10001 -m 700 /run/flexiconnect
+    install -d -o 10001 -g 10001 -m 1777 /run/flexiconnect
 ENV PATH=/usr/lib/flexiconnect/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     RUN_DIR=/run/flexiconnect \
     HANDLERS_DIR=/usr/lib/flexiconnect/handlers \
@@ -121,7 +122,7 @@ FROM ${CADDY} AS front
 RUN cp /usr/bin/caddy /usr/bin/caddy.plain && mv /usr/bin/caddy.plain /usr/bin/caddy && \
     echo 'flexiconnect:x:10001:' >>/etc/group && \
     echo 'flexiconnect:x:10001:10001::/data:/sbin/nologin' >>/etc/passwd && \
-    mkdir -p /data /config /run/flexiconnect && chown 10001:10001 /data /config /run/flexiconnect
+    mkdir -p /data /config /run/flexiconnect && chmod 1777 /run/flexiconnect && chown 10001:10001 /data /config
 COPY --from=build /images/caddy/root/ /
 COPY Caddyfile /etc/caddy/Caddyfile
 COPY web /usr/share/flexiconnect/web
