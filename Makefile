@@ -139,6 +139,7 @@ $(BUILD)/tests/failing_listener: $(patsubst %,$(BUILD)/obj/listener/queue/%.o,ba
 $(BUILD)/tests/layout $(BUILD)/tests/pool $(BUILD)/tests/watch: $(BUILD)/obj/spawn/layout.o
 $(BUILD)/tests/pool: $(patsubst %,$(BUILD)/obj/spawn/pool_%.o,backoff fastcgi options publish roll settings)
 $(BUILD)/tests/watch: $(BUILD)/obj/spawn/watch_program.o
+$(BUILD)/tests/probe: $(BUILD)/obj/spawn/probe_kinds.o
 
 GRPC_PARTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(grpc-logd_SOURCES)))
 RPC_PARTS  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(rpc-logd_SOURCES)))
