@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 from .stack import TOP
@@ -23,21 +24,25 @@ BOOTED = ("running", "degraded")  # degraded: a unit of this machine's own faile
 # cgroups of its own, for whichever version there is; a tmpfs in a mount namespace of its own, so that nothing is left
 # of it; then the container. Nothing that this machine would start by itself is started.
 BOOT = """
-set -eu
+cannot() { echo "$1"; exit 77; }
 for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
     [ -f "$tree/cgroup.procs" ] || continue
-    mkdir "$tree/$name" && echo $$ >"$tree/$name/cgroup.procs"
+    mkdir "$tree/$name" && echo $$ >"$tree/$name/cgroup.procs" || cannot "no cgroups of one's own in $tree"
 done
-mount -t tmpfs tmpfs "$dir"
+mount -t tmpfs tmpfs "$dir" || cannot 'nothing can be mounted'
 mkdir "$dir/upper" "$dir/work" "$dir/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root" ||
+    cannot "no overlay of this machine's root"
 exec systemd-nspawn --quiet --directory="$dir/root" --boot --register=no --keep-unit --link-journal=no \
     --machine="$name" --console=pipe "$@" systemd.unit=basic.target
 """
 
 
+CANNOT = 77
+
+
 class CannotBoot(Exception):
-    """Why no systemd can be booted here."""
+    """Why no systemd can be booted here: what is missing of this machine, not what goes wrong."""
 
 
 class Machine:
@@ -48,7 +53,7 @@ class Machine:
         if not shutil.which("systemd-nspawn") or not Path("/lib/systemd/systemd").exists():
             raise CannotBoot("systemd-nspawn or systemd is not installed")
         self.dir = Path(tempfile.mkdtemp(prefix="fc-machine.", dir="/var/tmp"))
-        self.name = self.dir.name.replace(".", "-").replace("_", "-")
+        self.name = f"fc-{uuid.uuid4().hex[:12]}"
         self.log = self.dir.with_suffix(self.dir.suffix + ".log")
         self.leader = 0
         options = [f"--bind={source}:{there}" for source, there in binds.items()]
@@ -61,13 +66,14 @@ class Machine:
             )  # fmt: skip
         try:
             wait_until(self._booted, BOOT_S, "systemd has booted")
-        except AssertionError as e:
+        except BaseException:
             self.remove()
-            raise CannotBoot(str(e)) from e
+            raise
 
     def _booted(self) -> bool:
-        said = self.log.read_text(errors="replace")[-1000:]
-        assert self.process.poll() is None, f"it ended: {said}"
+        said = self.log.read_text(errors="replace")[-1000:].strip()
+        if self.process.poll() is not None:
+            raise CannotBoot(said) if self.process.returncode == CANNOT else RuntimeError(f"systemd-nspawn: {said}")
         for child in self._children(self.process.pid):
             if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
                 self.leader = child
