@@ -11,8 +11,8 @@ from support.peers import Entries, Rabbit
 from support.wait import wait_until
 
 BACK_S = 120
-CLIENTS = 8
-LOGS_BETWEEN = 150  # after each kill, before the next one
+CLIENTS = 4
+LOGS_BETWEEN = 100  # after each kill, before the next one
 SEED = 0
 
 
