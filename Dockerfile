@@ -13,7 +13,7 @@
 # Caddy also into /data, a volume: certificates. The root file system may be read-only, and no capability is needed. An
 # ordinary stop is a SIGTERM; within STOP_DELAY_MS + DRAIN_TIMEOUT_MS (3 + 30 s; Caddy 40 s) everything in hand is answered.
 #
-# A handler without NAME is an image for programs of one's own, with the libraries of all bundled handlers but send: build
+# A handler without NAME is an image for programs of one's own, with the libraries of all bundled handlers but those for mail: build
 # on it, or mount a program as HANDLERS_DIR/PLACE/NAME and set PLACE and HANDLER (which is NAME) in its environment.
 #
 # The networks' names are what exposes a handler: alias NAME.PLACE in a network that Caddy is in too (handle.public,
