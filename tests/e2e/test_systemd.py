@@ -112,6 +112,13 @@ def test_every_unit_is_active(machine):
     assert {u: state_of(machine, u) for u in UNITS} == dict.fromkeys(UNITS, "active"), machine.journal("--lines=40")
 
 
+def test_every_part_is_there(machine):
+    with web.client(f"unix:{machine.path(f'{RUN_DIR}/internal.sock')}") as internal:
+        answer = internal.get("/health")
+    assert answer.status_code == 200, answer.text
+    assert set(answer.json()["data"].values()) == {"ok"}
+
+
 def test_nothing_runs_as_root(machine):
     for unit in ("flexiconnect", "flexiconnect-rpc-logd", "flexiconnect-grpc-logd"):
         pids = machine.pids(unit)
