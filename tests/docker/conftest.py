@@ -1,6 +1,8 @@
-"""Fixtures: the daemon (one for the whole run), the images on it, the stack of compose.yaml."""
+"""Fixtures: the daemon (one for the whole run), the images on it, the stacks of compose.yaml
+and of deploy/swarm/stack.yml."""
 
 import os
+import signal
 
 import pytest
 
@@ -8,6 +10,12 @@ from harness import images, standins
 from harness.compose import Compose
 from harness.compose2 import Compose2
 from harness.daemon import Daemon, Unavailable
+from harness.swarm import Swarm
+
+
+def pytest_configure():
+    """SIGTERM ends a run as an interrupt does: what it has started is ended too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +64,26 @@ def compose(daemon, compose2, built):
         stack.remove()
 
 
+@pytest.fixture(scope="session")
+def swarm(daemon, built):
+    """The stack of deploy/swarm/stack.yml on a swarm of one node, ready."""
+    stack = Swarm(daemon)
+    try:
+        stack.init()
+        stack.make_secrets()
+        stack.deploy()
+        stack.ready()
+        yield stack
+    finally:
+        stack.remove()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """What the containers said last goes into the report of a test that failed."""
     report = yield
-    stack = getattr(item, "funcargs", {}).get("compose")
+    used = getattr(item, "funcargs", {})
+    stack = used.get("compose") or used.get("swarm")
     if report.failed and stack:
         report.sections.append(("the containers' logs", stack.last_words()))
     return report

@@ -36,7 +36,7 @@ class Compose2:
             return
         cache().mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="compose2.", dir=cache()))
-        new = self.program.with_suffix(".new")
+        new = scratch / "docker-compose"
         environment = os.environ | {
             "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -modcacherw", "GOWORK": "off", "CGO_ENABLED": "0",
             "GOCACHE": str(scratch / "build"), "GOMODCACHE": str(scratch / "modules"),
@@ -44,7 +44,8 @@ class Compose2:
         flags = f"-s -w -X {PACKAGE}/internal.Version={version()}"
         try:
             done = subprocess.run(
-                [go(), "build", "-trimpath", "-ldflags", flags, "-o", new, f"{PACKAGE}/cmd"],
+                ["setpriv", "--pdeathsig", "KILL", go(), "build", "-trimpath", "-ldflags", flags, "-o", new,
+                 f"{PACKAGE}/cmd"],
                 cwd=MODULE, env=environment, capture_output=True, text=True, timeout=BUILD_S,
             )  # fmt: skip
             if done.returncode == 0:

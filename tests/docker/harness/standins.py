@@ -2,6 +2,7 @@
 health commands, with Debian's programs or ours inside. Each is a directory of standins/."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -74,11 +75,11 @@ def mongod() -> Path:
                 "CGO_ENABLED": "0",
             }
             done = subprocess.run(
-                [go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", program.with_suffix(".new"), "."],
+                [go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", f"{program}.new", "."],
                 cwd=directory, env=environment, capture_output=True, text=True, timeout=BUILD_S,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr[-3000:]
-        program.with_suffix(".new").replace(program)
+        Path(f"{program}.new").replace(program)
     return program
 
 
@@ -101,6 +102,25 @@ def make_standin(daemon: Daemon, image: str, name: str) -> None:
         for program, path in PROGRAMS.get(name, dict)().items():
             shutil.copy(path, context / program)
         daemon.do("build", "-q", *build_arguments(daemon), "-t", image, context, timeout=BUILD_S)
+    if name == "caddy":
+        flatten(daemon, image)
+
+
+def flatten(daemon: Daemon, image: str) -> None:
+    """Into one layer: a program that got a capability in a layer after its own would count twice."""
+    built = daemon.inspect(image)
+    if len(built["RootFS"]["Layers"]) == 1:
+        return
+    settings = built["Config"]
+    changes = [f"ENV {variable}" for variable in settings["Env"]]
+    changes += [f"EXPOSE {port}" for port in settings["ExposedPorts"]]
+    changes += [f"CMD {json.dumps(settings['Cmd'])}", f"WORKDIR {settings['WorkingDir']}"]
+    container = daemon.do("create", image)
+    tarball = daemon.run / "flat.tar"
+    daemon.do("export", "-o", tarball, container)
+    daemon.do("rm", container)
+    daemon.do("import", *(word for change in changes for word in ("-c", change)), tarball, image)
+    tarball.unlink()
 
 
 def make_standins(daemon: Daemon) -> None:
