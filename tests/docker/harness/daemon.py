@@ -85,6 +85,8 @@ class Daemon:
 
     def start(self) -> None:
         self._start_outside()
+        for kept in ("swarm", "network"):  # of a run that was killed
+            shutil.rmtree(self.root / "docker" / kept, ignore_errors=True)
         (self.run / "containerd.toml").write_text(CONTAINERD.format(root=self.root, run=self.run))
         (self.run / "daemon.json").write_text("{}")
         self._spawn("containerd", "containerd", "--config", str(self.run / "containerd.toml"))

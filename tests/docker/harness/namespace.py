@@ -39,6 +39,17 @@ class Namespace:
         """One more address of this network itself, which containers reach too."""
         ip("-n", self.name, "address", "add", address, "dev", "lo")
 
+    def link(self, other: "Namespace", own_address: str, its_address: str) -> None:
+        """A cable to another network; over it each is found at the address given, which it has already."""
+        name = f"fc{uuid.uuid4().hex[:8]}"
+        here, there = (self, f"{name}a", "10.213.9.1", own_address), (other, f"{name}b", "10.213.9.2", its_address)
+        ip("link", "add", here[1], "netns", self.name, "type", "veth", "peer", there[1], "netns", other.name)
+        for network, device, address, _ in (here, there):
+            ip("-n", network.name, "address", "add", f"{address}/30", "dev", device)
+            ip("-n", network.name, "link", "set", device, "up")
+        for (network, _, _, own), (_, _, gateway, far) in ((here, there), (there, here)):
+            ip("-n", network.name, "route", "add", far, "via", gateway, "src", own)
+
     def command(self, *argv: str) -> list[str]:
         """The same command inside; SIGTERM if this process dies."""
         return ["nsenter", f"--net={self.file}", "setpriv", "--pdeathsig", "TERM", *argv]

@@ -21,8 +21,10 @@ STORED_WITHIN_S = 15
 class Entries:
     """The collection of log entries."""
 
-    def __init__(self, url: str):
-        self.client = pymongo.MongoClient(url, serverSelectionTimeoutMS=5000, socketTimeoutMS=10000, tz_aware=True)
+    def __init__(self, url: str, answer_s: int = 10):
+        self.client = pymongo.MongoClient(
+            url, serverSelectionTimeoutMS=5000, socketTimeoutMS=answer_s * 1000, tz_aware=True
+        )
         self.collection = self.client["logs"]["logs"]
 
     def by_id(self, hex_id: str) -> dict | None:
