@@ -33,7 +33,7 @@ def test_a_second_up_changes_nothing(native, public):
     native.up()  # whatever tests before this one have changed
     pids, settings = native.pids(), (native.run_dir / "env").read_bytes()
     workers = native.workers("handle")
-    assert len(workers) == 4 and len(native.workers("log")) == 2
+    assert len(workers) == 8 and len(native.workers("log")) == 2
     began = time.monotonic()
     native.up()
     assert time.monotonic() - began < SECOND_UP_WITHIN_S
