@@ -131,11 +131,14 @@ class Machine:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for tree in ("systemd", "unified", ""):
-            top = Path("/sys/fs/cgroup", tree, self.name)
-            groups = [Path(d) for d, _, _ in os.walk(top, topdown=False)] if top.is_dir() else []
-            for group in groups:
-                with contextlib.suppress(OSError):
-                    group.rmdir()
+        wait_until(self._groups_removed, DOWN_S, "its cgroups are empty")
         shutil.rmtree(self.dir, ignore_errors=True)
         self.log.unlink(missing_ok=True)
+
+    def _groups_removed(self) -> bool:
+        tops = [Path("/sys/fs/cgroup", tree, self.name) for tree in ("systemd", "unified", "")]
+        for top in tops:
+            for group, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):  # the last processes may be on their way out
+                    os.rmdir(group)
+        return not any(top.is_dir() for top in tops)
