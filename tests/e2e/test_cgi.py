@@ -155,7 +155,15 @@ def alive(pid: int) -> bool:
 
 def connections(pid: int) -> int:
     """How many sockets the worker has open, its listening one included."""
-    return sum(os.readlink(fd).startswith("socket:") for fd in list(Path(f"/proc/{pid}/fd").iterdir()))
+    return sum(is_socket(fd) for fd in list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def is_socket(fd: Path) -> bool:
+    """One that was closed meanwhile is none."""
+    try:
+        return os.readlink(fd).startswith("socket:")
+    except FileNotFoundError:
+        return False
 
 
 def fcgi(socket: Path, length: int) -> subprocess.Popen:
