@@ -189,7 +189,7 @@ static void what_comes_during_an_insert_is_the_next_batch(void **state)
 static void after_a_batch_of_several_as_many_are_waited_for(void **state)
 {
 	(void)state;
-	open_writer((struct writer_options){ .gather_us = WAIT_MS * 1000 });
+	open_writer((struct writer_options){ .gather_us = WAIT_MS * UINT64_C(1000) });
 	set_gate(true);
 	put("n", "alone");
 	wait_begun(1);
