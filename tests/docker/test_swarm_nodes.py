@@ -14,6 +14,7 @@ pytestmark = pytest.mark.timeout(1200)
 SERVICE = "handle"
 COPY_S = 300
 DRAINED_S = 120
+LEFT_S = 60
 
 
 def copy_image(source: Daemon, destination: Daemon, image: str) -> None:
@@ -49,8 +50,15 @@ def second(swarm):
         yield node
     finally:
         if node:
-            swarm.daemon.call("node", "rm", "--force", node)
+            leave(swarm, other, node)
         other.remove()
+
+
+def leave(swarm, other: Daemon, node: str) -> None:
+    """By the commands that docs/swarm.md shows."""
+    swarm.scale(SERVICE, 1)
+    other.do("swarm", "leave")
+    wait_until(lambda: swarm.daemon.call("node", "rm", node).returncode == 0, LEFT_S, "the node is forgotten")
 
 
 @pytest.mark.slow

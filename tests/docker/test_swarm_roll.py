@@ -39,6 +39,7 @@ def one_after_all(swarm):
 def test_no_request_fails_while_handle_is_scaled_updated_and_rolled_back(swarm, capsys):
     good = images.image(SERVICE)
     following = version(swarm.daemon, "next", NEXT)
+    swarm.scale(SERVICE, 1)
     with Load(swarm) as load:
         load.go_on()
         swarm.scale(SERVICE, 4)
