@@ -11,12 +11,13 @@ import pytest
 
 from harness.compose import OURS, THEIRS
 from harness.daemon import TOP
+from support.peers import Entries
 
 E2E = TOP / "tests/e2e"
 E2E_S = 600
 ADMIN = {"action": "auth", "auth": {"email": "admin@example.com", "password": "verysecret"}}
 SECRETS_OF = {
-    "handle": {"rabbitmq"}, "logs": {"mongo"}, "authenticate": {"postgres"}, "log": {"mongo"},
+    "handle": {"rabbitmq"}, "logs": {"mongo"}, "authenticate": {"postgres", "rabbitmq"}, "log": {"mongo"},
     "health": {"postgres", "mongo", "rabbitmq"}, "listener": {"rabbitmq"}, "rpc-logd": {"mongo"},
     "grpc-logd": {"mongo"},
 }  # fmt: skip
@@ -134,5 +135,15 @@ def test_data_and_secrets_outlive_a_down(compose):
     compose.ready()
     assert (compose.dsn, compose.mongo_url, compose.rabbitmq_url) == secrets
     assert httpx.post(f"{compose.public}/handle", json=ADMIN, timeout=40).status_code == 202
-    stored = httpx.get(f"{compose.public}/logs", params={"name": "outlives"}, timeout=40)
-    assert entry["id"] in stored.text
+    entries = Entries(compose.mongo_url)
+    try:
+        assert entries.wait_for(entry["id"])["data"] == "a down"
+    finally:
+        entries.close()
+
+
+def test_a_login_is_logged_by_the_queue(compose):
+    """By RabbitMQ, which is tried first: authenticate can reach it."""
+    httpx.post(f"{compose.public}/handle", json=ADMIN, timeout=40)
+    said = compose.daemon.do("logs", compose.id("authenticate"))
+    assert '"status":202' in said and "a transport did not take" not in said
