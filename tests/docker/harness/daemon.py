@@ -24,6 +24,7 @@ DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else str(shutil.w
 START_S = 60
 STOP_S = 60
 COMMAND_S = 120
+KEPT_MB = 12000
 NAME_SERVER = "10.213.0.53"  # in the daemon's own network only, like every address here
 CONTAINERD = """version = 2
 root = "{root}/containerd"
@@ -79,7 +80,11 @@ class Daemon:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return None
-        return cache() / "root"
+        root = cache() / "root"
+        used = subprocess.run(["du", "-sm", root], capture_output=True, text=True, timeout=COMMAND_S).stdout
+        if used and int(used.split()[0]) > KEPT_MB:  # what no build needs any more adds up
+            shutil.rmtree(root)
+        return root
 
     # Starting.
 
