@@ -66,6 +66,14 @@ def test_the_first_user_is_there_and_the_development_user_is_not(swarm):
     assert post(swarm, {"action": "auth", "auth": seed}).status_code == 401
 
 
+def test_a_login_is_logged_by_the_queue(swarm):
+    """By RabbitMQ, which is tried first: authenticate can reach it."""
+    assert post(swarm, {"action": "auth", "auth": ADMIN}).status_code == 202
+    logs = ("service", "logs", "--raw", f"{STACK}_authenticate")
+    wait_until(lambda: '"status":202' in swarm.daemon.do(*logs), 20, "it is told that somebody has logged in")
+    assert "a transport did not take" not in swarm.daemon.do(*logs)
+
+
 def test_a_mail_goes_by_the_queue(swarm):
     mail = MAIL | {"subject": f"by the queue {images.VERSION}"}
     answer = post(swarm, {"action": "mail", "mail": mail})
