@@ -20,7 +20,7 @@ docker-test: docker-test-setup ## images and containers, on a Docker daemon of t
 	@tests/docker/run $(PYTEST_ARGS)
 
 swarm-test: docker-test-setup ## the Swarm's part of it
-	@tests/docker/run test_swarm.py test_swarm_nodes.py test_swarm_roll.py $(PYTEST_ARGS)
+	@tests/docker/run test_swarm.py test_swarm_kill.py test_swarm_nodes.py test_swarm_roll.py $(PYTEST_ARGS)
 
 docker-test-setup:
 	@deploy/native/deps runtime build test docker
