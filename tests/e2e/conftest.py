@@ -84,6 +84,15 @@ def entries(stack):
     e.close()
 
 
+@pytest.fixture(scope="module")
+def few_entries(stack):
+    """What earlier tests stored is gone: the embedded store reads all of it for a page of GET /logs."""
+    if isinstance(stack, NativeStack):
+        e = peers.Entries(stack.mongo_url, 60)
+        e.collection.delete_many({})
+        e.close()
+
+
 @pytest.fixture(scope="session")
 def rabbit(stack):
     return peers.Rabbit(known(stack, "rabbitmq_url"))

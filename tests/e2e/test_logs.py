@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from support.web import check_error, check_success
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("few_entries")]
 
 MOMENT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MEMBERS = ["id", "name", "data", "level", "created_at", "updated_at"]

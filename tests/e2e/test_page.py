@@ -11,7 +11,7 @@ from support import browser
 from support.stack import TOP
 from support.wait import wait_until
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("few_entries")]
 
 ARTEFACTS = TOP / "tests/artefacts"
 SEEN_WITHIN_S = 20
