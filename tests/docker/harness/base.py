@@ -12,24 +12,22 @@ from .daemon import Daemon, Unavailable, cache
 
 IMAGE = "debian:bookworm-slim"
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 BOOTSTRAP_S = 600
 
 SOURCES = """Types: deb
-URIs: http://deb.debian.org/debian
+URIs: {debian}
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb
-URIs: http://deb.debian.org/debian-security
+URIs: {security}
 Suites: bookworm-security
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
 # As in the official image: no manuals (dpkg), no lists of packages that stay (apt).
 FILES = {
-    "etc/apt/sources.list.d/debian.sources": SOURCES,
     "etc/apt/apt.conf.d/docker": 'Acquire::Languages "none";\nAcquire::GzipIndexes "true";\n'
     'Apt::AutoRemove::SuggestsImportant "false";\n'
     'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb || true"; };\n',
@@ -47,14 +45,16 @@ def recipe() -> str:
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 
 
-def mirror() -> str:
-    """Where this machine has its own packages from, if that is a mirror of Debian."""
+def mirror(archive: str) -> str:
+    """Where this machine has the packages of an archive of Debian's from: "debian", "debian-security"."""
     found = ""
     for file in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
         if file.exists():
             found += file.read_text(errors="replace")
-    urls = re.findall(r"https?://\S+/debian/?(?=\s)", found)
-    return urls[0] if urls else MIRROR
+    urls = re.findall(rf"^(?:URIs:|deb\b[^#\n]*?)\s*(https?://\S+/{archive})/?(?=\s)", found, re.MULTILINE)
+    if not urls:
+        raise Unavailable(f"no mirror of {archive} in /etc/apt")
+    return urls[0]
 
 
 def bootstrap(tarball: Path) -> None:
@@ -63,7 +63,7 @@ def bootstrap(tarball: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="base.", dir=tarball.parent) as directory:
         root = Path(directory) / "root"
         done = subprocess.run(
-            ["debootstrap", "--variant=minbase", SUITE, root, mirror()],
+            ["debootstrap", "--variant=minbase", SUITE, root, mirror("debian")],
             capture_output=True, text=True, timeout=BOOTSTRAP_S, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
         )  # fmt: skip
         if done.returncode != 0:
@@ -75,7 +75,8 @@ def bootstrap(tarball: Path) -> None:
         for directory in ("var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "var/log/apt", "run/lock"):
             (root / directory).mkdir(parents=True, exist_ok=True)
         (root / "etc/apt/sources.list").unlink(missing_ok=True)
-        for name, text in FILES.items():
+        sources = SOURCES.format(debian=mirror("debian"), security=mirror("debian-security"))
+        for name, text in (FILES | {"etc/apt/sources.list.d/debian.sources": sources}).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
         (root / "usr/sbin/policy-rc.d").chmod(0o755)
