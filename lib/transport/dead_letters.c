@@ -183,6 +183,7 @@ static enum error_code next(struct reader *r, dead_letter_seen *seen, void *cont
 	*none = reply.reply.id == AMQP_BASIC_GET_EMPTY_METHOD;
 	if (*none)
 		return ERROR_NONE;
+	/* The rest of the message is under way: two heartbeats that do not come end the wait for it. */
 	uint64_t tag = ((amqp_basic_get_ok_t *)reply.reply.decoded)->delivery_tag;
 	amqp_message_t message;
 	code = broker_check(amqp_read_message(r->connection, BROKER_CHANNEL, &message, 0), "get",
