@@ -7,7 +7,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "handler/handler.h"
-#include "mail/mail_server.h"
+#include "mail/smtp_server.h"
 #include "store/mongo.h"
 #include "store/postgres.h"
 #include "transport/broker.h"
@@ -37,7 +37,7 @@ static const struct part {
 	enum error_code (*check)(int64_t deadline_ms, struct error *e);
 } parts[] = {
 	{ "postgres", check_postgres },	 { "store", check_store },	{ "rabbitmq", broker_ping },
-	{ "listener", consumers_check }, { "mail", mail_server_check }, { "rpc", rpc_check },
+	{ "listener", consumers_check }, { "mail", smtp_server_check }, { "rpc", rpc_check },
 	{ "grpc", grpc_health_check },
 };
 

@@ -97,16 +97,7 @@ static enum error_code deliver(const struct smtp_envelope *envelope,
 			       const struct address_domain *domain, struct text message,
 			       int64_t deadline_ms, struct error *e)
 {
-	const struct config *c = config();
-	struct smtp_server server = {
-		.host = c->mail_host,
-		.port = c->mail_port,
-		.encryption = (enum mail_encryption)c->mail_encryption,
-		.ca_file = c->tls_ca_file,
-		.username = c->mail_username,
-		.password = c->mail_password,
-		.greeting = domain,
-	};
+	struct smtp_server server = smtp_server_configured(domain->text);
 	return smtp_send(&server, envelope, message, deadline_ms, e);
 }
 

@@ -182,53 +182,6 @@ static size_t give(char *room, size_t size, size_t count, void *data)
 	return n;
 }
 
-static enum error_code make_url(const struct smtp_server *server, CURLU *url, struct error *e)
-{
-	bool ipv6 = strchr(server->host, ':');
-	g_autofree char *host =
-		g_strdup_printf("%s%s%s", ipv6 ? "[" : "", server->host, ipv6 ? "]" : "");
-	g_autofree char *path = g_strdup_printf("/%s", server->greeting->text);
-	char port[16];
-	snprintf(port, sizeof(port), "%ld", server->port);
-	const char *scheme = server->encryption == MAIL_ENCRYPTION_SSL ? "smtps" : "smtp";
-	if (curl_url_set(url, CURLUPART_SCHEME, scheme, 0) ||
-	    curl_url_set(url, CURLUPART_HOST, host, 0))
-		return error_set(e, ERROR_CONFIG, "MAIL_HOST: not a host name");
-	if (curl_url_set(url, CURLUPART_PORT, port, 0))
-		return error_set(e, ERROR_CONFIG, "MAIL_PORT: not a port");
-	if (curl_url_set(url, CURLUPART_PATH, path, 0))
-		return error_set(e, ERROR_INTERNAL, "out of memory");
-	return ERROR_NONE;
-}
-
-/* What does not depend on the mail. Returns whether libcurl took it all. */
-static bool set_connection(CURL *c, const struct smtp_server *server, CURLU *url, long left_ms)
-{
-	unsigned failed = 0;
-	failed |= curl_easy_setopt(c, CURLOPT_CURLU, url);
-	failed |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-	failed |= curl_easy_setopt(c, CURLOPT_PROXY, "");
-	failed |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	/* A name server that does not answer must not hold us past the deadline. */
-	failed |= curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
-	failed |= curl_easy_setopt(c, CURLOPT_MAXCONNECTS, 1L);
-	failed |= curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
-	failed |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
-	failed |= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, left_ms);
-	failed |= curl_easy_setopt(c, CURLOPT_SERVER_RESPONSE_TIMEOUT, (left_ms + 999) / 1000);
-	failed |=
-		curl_easy_setopt(c, CURLOPT_USE_SSL,
-				 server->encryption == MAIL_ENCRYPTION_NONE ? (long)CURLUSESSL_NONE
-									    : (long)CURLUSESSL_ALL);
-	failed |= curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	failed |= curl_easy_setopt(c, CURLOPT_CAINFO, server->ca_file);
-	if (*server->username) {
-		failed |= curl_easy_setopt(c, CURLOPT_USERNAME, server->username);
-		failed |= curl_easy_setopt(c, CURLOPT_PASSWORD, server->password);
-	}
-	return !failed;
-}
-
 static bool set_mail(CURL *c, struct attempt *a, const char *from, struct curl_slist *to)
 {
 	unsigned failed = 0;
@@ -247,38 +200,6 @@ static bool set_mail(CURL *c, struct attempt *a, const char *from, struct curl_s
 	failed |= curl_easy_setopt(c, CURLOPT_VERBOSE, 1L);
 	failed |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, a->reason);
 	return !failed;
-}
-
-/* What a failure means that no reply explains, before the message was handed over whole. */
-static const struct {
-	CURLcode result;
-	enum error_code code;
-	const char *sentence;
-} failures[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, ERROR_PEER_DOWN, "the mail server's name is not known" },
-	{ CURLE_COULDNT_CONNECT, ERROR_PEER_DOWN, "the mail server cannot be reached" },
-	{ CURLE_OPERATION_TIMEDOUT, ERROR_PEER_DOWN, "the mail server did not answer in time" },
-	{ CURLE_SEND_ERROR, ERROR_PEER_DOWN, "the mail server went away" },
-	{ CURLE_RECV_ERROR, ERROR_PEER_DOWN, "the mail server went away" },
-	{ CURLE_GOT_NOTHING, ERROR_PEER_DOWN, "the mail server went away" },
-	{ CURLE_USE_SSL_FAILED, ERROR_PEER_ANSWER, "the mail server offers no STARTTLS" },
-	{ CURLE_SSL_CONNECT_ERROR, ERROR_PEER_ANSWER, "TLS with the mail server failed" },
-	{ CURLE_PEER_FAILED_VERIFICATION, ERROR_PEER_ANSWER,
-	  "the mail server's certificate is not accepted" },
-	{ CURLE_SSL_CACERT_BADFILE, ERROR_CONFIG, "TLS_CA_FILE: cannot be read" },
-	{ CURLE_LOGIN_DENIED, ERROR_PEER_ANSWER, "the mail server did not accept the login" },
-	{ CURLE_ABORTED_BY_CALLBACK, ERROR_PEER_ANSWER,
-	  "the mail server offers no login, and one is required" },
-	{ CURLE_OUT_OF_MEMORY, ERROR_INTERNAL, "out of memory" },
-};
-
-static enum error_code failed(CURLcode result, struct error *e)
-{
-	for (size_t i = 0; i < G_N_ELEMENTS(failures); i++) {
-		if (failures[i].result == result)
-			return error_set(e, failures[i].code, "%s", failures[i].sentence);
-	}
-	return error_set(e, ERROR_PEER_ANSWER, "the mail server does not answer as one");
 }
 
 static enum error_code recipients_refused(const struct attempt *a, struct error *e)
@@ -330,7 +251,7 @@ static enum error_code outcome(CURLcode result, const struct attempt *a, struct 
 	if (a->given == a->message.n)
 		return error_set(e, ERROR_PEER_TIMEOUT,
 				 "the mail server did not say whether it took the message");
-	return failed(result, e);
+	return smtp_server_failed(result, e);
 }
 
 /* Whether a kept connection had gone stale: then nothing was done, and a new one may do it. */
@@ -360,7 +281,7 @@ static enum error_code perform(struct attempt *a, const struct smtp_envelope *en
 				       .message = a->message,
 				       .envelope = envelope };
 		curl_easy_reset(kept);
-		if (!set_connection(kept, a->server, url, left) ||
+		if (!smtp_server_set(kept, a->server, url, left) ||
 		    !set_mail(kept, a, envelope->from->text, to))
 			return error_set(e, ERROR_INTERNAL, "the mail client cannot be set up");
 		result = curl_easy_perform(kept);
@@ -382,8 +303,8 @@ enum error_code smtp_send(const struct smtp_server *server, const struct smtp_en
 	struct attempt a = { .server = server, .message = message };
 	struct curl_slist *to = NULL;
 	CURLU *url = curl_url();
-	enum error_code code =
-		url ? make_url(server, url, e) : error_set(e, ERROR_INTERNAL, "out of memory");
+	enum error_code code = url ? smtp_server_url(server, url, e)
+				   : error_set(e, ERROR_INTERNAL, "out of memory");
 	for (size_t i = 0; !code && i < envelope->to_count; i++) {
 		struct curl_slist *longer = curl_slist_append(to, envelope->to[i]->text);
 		if (longer)

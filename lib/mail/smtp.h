@@ -10,20 +10,10 @@
 
 #include <stdint.h>
 
-#include "core/config.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "mail/address.h"
-
-struct smtp_server {
-	const char *host; /* a name, an IPv4 or an IPv6 address */
-	long port;
-	enum mail_encryption encryption; /* TLS is always verified, STARTTLS never optional */
-	const char *ca_file;		 /* what TLS is verified against */
-	const char *username;		 /* "": no authentication; otherwise it must succeed */
-	const char *password;
-	const struct address_domain *greeting; /* what EHLO says */
-};
+#include "mail/smtp_server.h"
 
 struct smtp_envelope {
 	const struct address *from;

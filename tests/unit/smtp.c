@@ -9,7 +9,7 @@
 enum { PATIENCE_MS = 5000, SHORT_MS = 400, SLACK_MS = 2500 };
 
 static struct sink *sink;
-static const struct address_domain greeting = { "client.example" };
+static const char greeting[] = "client.example";
 static const struct address sender = { "sender@example.org" };
 static const struct address first = { "first@example.org" };
 static const struct address second = { "second@example.org" };
@@ -36,7 +36,7 @@ static enum error_code try_sending(struct sending s)
 		.ca_file = "/nonexistent",
 		.username = s.username ? s.username : "",
 		.password = "secret",
-		.greeting = &greeting,
+		.greeting = greeting,
 	};
 	const struct address *to[] = { &first, &second };
 	struct smtp_envelope envelope = { &sender, to, s.both ? 2 : 1, "id" };
@@ -364,7 +364,7 @@ static void a_host_that_is_none_is_a_wrong_setting(void **state)
 					      .port = 25,
 					      .ca_file = "",
 					      .username = "",
-					      .greeting = &greeting };
+					      .greeting = greeting };
 		const struct address *to = &first;
 		struct smtp_envelope envelope = { &sender, &to, 1, "id" };
 		assert_int_equal(smtp_send(&server, &envelope, text_of(message),

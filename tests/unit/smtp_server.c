@@ -4,7 +4,7 @@
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/log.h"
-#include "mail/mail_server.h"
+#include "mail/smtp_server.h"
 #include "smtp_sink.h"
 
 enum { ENOUGH_MS = 5000, SHORT_MS = 300 };
@@ -25,7 +25,7 @@ static void use(const char *host, int port, const char *encryption)
 static enum error_code check(int ms)
 {
 	error = (struct error){ 0 };
-	return mail_server_check(clock_now_ms() + ms, &error);
+	return smtp_server_check(clock_now_ms() + ms, &error);
 }
 
 static void a_server_that_greets_is_there_and_is_sent_no_mail(void **state)
@@ -59,7 +59,7 @@ static void one_that_says_nothing_is_told_in_time(void **state)
 	use("127.0.0.1", sink->port, "none");
 	sink_expect(sink, (struct sink_fault){ .at = "connect", .reply = SINK_STALL });
 	int64_t before_ms = clock_now_ms();
-	assert_int_equal(check(SHORT_MS), ERROR_PEER_TIMEOUT);
+	assert_int_equal(check(SHORT_MS), ERROR_PEER_DOWN);
 	assert_in_range(clock_now_ms() - before_ms, 0, SHORT_MS + 1500);
 }
 
@@ -107,7 +107,7 @@ static int stop(void **state)
 
 int main(void)
 {
-	log_init("mail_server", LOG_LEVEL_ERROR);
+	log_init("smtp_server", LOG_LEVEL_ERROR);
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_server_that_greets_is_there_and_is_sent_no_mail),
 		cmocka_unit_test(one_that_greets_with_a_refusal_is_not),
