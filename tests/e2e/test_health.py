@@ -84,7 +84,7 @@ def ask(native):
         environment |= {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/health", "PATH_INFO": part} | settings
         began = time.monotonic()
         done = subprocess.run(
-            [BUILD / "handlers/internal/health"], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+            [native.bundled("health")], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
             timeout=40, cwd="/", **native.owner,
         )  # fmt: skip
         assert time.monotonic() - began < BOUND_S
