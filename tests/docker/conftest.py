@@ -92,10 +92,10 @@ def pytest_runtest_teardown(item):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """What the containers said last goes into the report of a test that failed."""
+    """What the containers said last goes into the report of a test that failed; after it they may be gone."""
     report = yield
     used = getattr(item, "funcargs", {})
     stack = used.get("compose") or used.get("swarm")
-    if report.failed and stack:
+    if report.failed and report.when == "call" and stack:
         report.sections.append(("the containers' logs", stack.last_words()))
     return report
