@@ -80,12 +80,13 @@ def swarm(daemon, built):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item):
-    """A stack goes with the last test that uses it: two of them side by side would only slow each other down."""
+    """A stack goes with the last test that uses it: two of them side by side would only slow each other down. After the
+    last test of all, everything has gone already."""
     used = {name: stack for name, stack in item.funcargs.items() if name in ("compose", "swarm")}
     result = yield
     later = item.session.items[item.session.items.index(item) + 1 :]
     for name, stack in used.items():
-        if not any(name in other.fixturenames for other in later):
+        if later and not any(name in other.fixturenames for other in later):
             stack.remove()
     return result
 
