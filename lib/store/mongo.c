@@ -1,7 +1,10 @@
 /* mongo: the client, its timeouts, and what happens when the store is away. */
 #include "store/mongo.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/config.h"
@@ -33,13 +36,25 @@ static void log_line(mongoc_log_level_t level, const char *domain, const char *m
 		log_debug("libmongoc", LOG_TEXT("domain", domain), LOG_TEXT("reason", message));
 }
 
+/*
+ * libmongoc shows its counters in a file of shared memory, made before main by a
+ * constructor of its own (Debian's; the environment would have to say otherwise
+ * before the program starts). A program that is killed would leave the file behind,
+ * and one that gets the same number later would complain of it.
+ */
+__attribute__((constructor)) static void hide_counters(void)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "/mongoc-%u", (unsigned)getpid());
+	shm_unlink(name);
+}
+
 void mongo_init(void)
 {
 	static bool done;
 	if (done)
 		return;
-	/* Its counters lie in shared memory, which a worker that is killed would leave behind. */
-	setenv("MONGOC_DISABLE_SHM", "1", 1);
+	setenv("MONGOC_DISABLE_SHM", "1", 1); /* where there is no such constructor */
 	mongoc_log_set_handler(log_line, NULL);
 	mongoc_init();
 	done = true;

@@ -44,6 +44,14 @@ static void point_at_port(int port)
 	point_at(dsn, url);
 }
 
+static void a_program_that_is_killed_leaves_no_counters_behind(void **state)
+{
+	(void)state;
+	char path[64];
+	snprintf(path, sizeof(path), "/dev/shm/mongoc-%u", (unsigned)getpid());
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static enum error_code look_up(void)
 {
 	CLEANUP(user_finish) struct user user = { 0 };
@@ -289,6 +297,7 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_program_that_is_killed_leaves_no_counters_behind),
 		cmocka_unit_test(nobody_listening_is_known_at_once),
 		cmocka_unit_test(after_a_failure_the_store_is_left_alone_for_a_while),
 		cmocka_unit_test(a_server_that_accepts_and_says_nothing_is_given_up_in_time),
