@@ -6,53 +6,28 @@ import pytest
 
 from harness import images
 from harness.compose import OURS, THEIRS
-from support import promise
-from support.peers import Entries, Rabbit
+from harness.load import Load
 from support.wait import wait_until
 
 BACK_S = 120
 CLIENTS = 4
 LOGS_BETWEEN = 100  # after each kill, before the next one
-SEED = 0
-
-
-class Done:
-    """What promise.count wants of a killer."""
-
-    def __init__(self):
-        self.done: dict[str, int] = {}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_any_container_may_die_and_nothing_is_lost(compose, capsys):
-    crowd = promise.Clients(compose.public, f"kill-{promise.new_id()}", CLIENTS)
-    kills = Done()
-    crowd.start()
-    try:
+    with Load(compose, CLIENTS) as load:
         for service in (*THEIRS, *OURS):
             began = compose.inspect(service)["State"]["StartedAt"]
             compose.daemon.kill_first_process(compose.id(service))
-            kills.done[service] = 1
+            load.kills[service] = 1
             wait_until(lambda s=service, b=began: restarted(compose, s, b), BACK_S, f"{service} is back")
             compose.read_addresses()
             wait_until(compose.healthy, BACK_S, f"the system is ready after {service} was killed")
             wait_until(lambda s=service: answers(compose, s), BACK_S, f"{service} answers")
-            enough = len(crowd.sent) + LOGS_BETWEEN
-            wait_until(lambda n=enough: len(crowd.sent) >= n, BACK_S, "more logs are sent")
-    finally:
-        crowd.stop.set()
-        crowd.join()
-    entries = Entries(compose.mongo_url)
-    try:
-        result = promise.count(crowd, kills, entries, Rabbit(compose.rabbitmq_url), SEED)
-    finally:
-        entries.close()
-    with capsys.disabled():
-        print(f"\n{result}")
-    assert result.accepted > result.sent / 3, result
-    assert result.lost == [], result
-    assert result.twice == [], result
+            load.wait_more(LOGS_BETWEEN)
+    load.count(capsys)
 
 
 def restarted(compose, service: str, before: str) -> bool:

@@ -219,7 +219,7 @@ def stored_by_number(entries: Entries, name: str) -> dict[str, list[str]]:
     return found
 
 
-def count(clients: Clients, killer: Killer, entries: Entries, rabbit: Rabbit, seed: int) -> Count:
+def count(clients: Clients, kills: dict[str, int], entries: Entries, rabbit: Rabbit, seed: int = 0) -> Count:
     """Waits until every accepted log is somewhere, and counts."""
     accepted = [s for s in clients.sent if s.accepted]
     dead: set[str] = set()
@@ -244,7 +244,7 @@ def count(clients: Clients, killer: Killer, entries: Entries, rabbit: Rabbit, se
         dead=sum(1 for s in accepted if s.accepted in dead),
         lost=[s.number for s in missing()],
         twice=[int(number) for number, ids in stored.items() if len(ids) > 1],
-        kills=killer.done,
+        kills=kills,
     )
 
 
@@ -269,7 +269,7 @@ def run(stack: NativeStack, seed: int, clients: int = 16, logs: int = 0, seconds
     killer.finish()
     entries = Entries(stack.mongo_url)
     try:
-        return count(crowd, killer, entries, Rabbit(stack.rabbitmq_url), seed)
+        return count(crowd, killer.done, entries, Rabbit(stack.rabbitmq_url), seed)
     finally:
         entries.close()
 
