@@ -147,7 +147,7 @@ def test_sigterm_answers_what_is_in_hand_and_ends_with_0(netrpc, rpc_logd, own_s
 
 
 def test_the_log_has_no_line_for_a_good_call(netrpc, rpc_logd, store):
-    # Neither of these has lines then: a busy machine's slow store, shared memory that somebody else's dead program left.
+    # A busy machine's slow store has lines, and shared memory that a dead program left: neither is meant here.
     server = rpc_logd(store.url, STORE_TIMEOUT_MS="10000", MONGOC_DISABLE_SHM="1")
     before = server.lines()
     with GoClient(netrpc, server.address) as c:
