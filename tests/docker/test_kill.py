@@ -27,7 +27,8 @@ def test_any_container_may_die_and_nothing_is_lost(compose, capsys):
             wait_until(compose.healthy, BACK_S, f"the system is ready after {service} was killed")
             wait_until(lambda s=service: answers(compose, s), BACK_S, f"{service} answers")
             load.wait_more(LOGS_BETWEEN)
-    load.count(capsys)
+    result = load.count(capsys)
+    assert result.accepted > result.sent / 3, result
 
 
 def restarted(compose, service: str, before: str) -> bool:

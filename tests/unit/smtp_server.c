@@ -91,6 +91,33 @@ static void a_host_that_cannot_be_is_a_wrong_setting(void **state)
 	}
 }
 
+static void a_host_or_a_port_that_no_address_holds_is_a_wrong_setting(void **state)
+{
+	(void)state;
+	char host[300];
+	memset(host, 'a', sizeof(host) - 1);
+	host[sizeof(host) - 1] = '\0';
+	struct smtp_server server = { .host = host, .port = 25, .greeting = "client.example" };
+	CURLU *url = curl_url();
+	assert_int_equal(smtp_server_url(&server, url, &error), ERROR_CONFIG);
+	assert_memory_equal(error.text, "MAIL_HOST", 9);
+	server.host = "127.0.0.1";
+	server.port = 65536;
+	assert_int_equal(smtp_server_url(&server, url, &error), ERROR_CONFIG);
+	assert_memory_equal(error.text, "MAIL_PORT", 9);
+	curl_url_cleanup(url);
+}
+
+static void without_time_nobody_is_asked(void **state)
+{
+	(void)state;
+	use("127.0.0.1", sink->port, "none");
+	int before = sink_count(sink, &sink->connections);
+	assert_int_equal(check(0), ERROR_PEER_DOWN);
+	assert_string_equal(error.text, "no time was left to ask the mail server");
+	assert_int_equal(sink_count(sink, &sink->connections), before);
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -115,6 +142,8 @@ int main(void)
 		cmocka_unit_test(tls_that_is_required_must_be_offered),
 		cmocka_unit_test(a_server_that_is_not_there_is_down),
 		cmocka_unit_test(a_host_that_cannot_be_is_a_wrong_setting),
+		cmocka_unit_test(a_host_or_a_port_that_no_address_holds_is_a_wrong_setting),
+		cmocka_unit_test(without_time_nobody_is_asked),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
